@@ -1,0 +1,95 @@
+import type { LogEntry } from '../protocol/bus-messages.ts';
+import type { Cursor, ResetReason } from '../protocol/messages.ts';
+import type { Position } from '../protocol/positions.ts';
+import type { Bus } from './bus.ts';
+
+/** A change to an order's log. `next` is the whole order record after it, as JSON, and the entry's data too. */
+export interface Append {
+  readonly order: string;
+  /** The same key gives the same answer, and no second entry. */
+  readonly key: string;
+  /** The offset the change was computed on (0: none yet). Another top offset: `conflict`. */
+  readonly expect: number;
+  /** The entry, JSON. */
+  readonly data: string;
+  /** The snapshot after it, JSON. */
+  readonly snapshot: string;
+  /** ms the log, its snapshot and its keys are kept from now on. */
+  readonly ttl: number;
+}
+
+export type Appended =
+  | { readonly result: 'appended' | 'duplicate'; readonly cursor: Cursor }
+  | { readonly result: 'conflict'; readonly offset: number };
+
+/** Where an order's log stands, and its snapshot at that point. */
+export interface LogState {
+  readonly cursor: Cursor;
+  readonly snapshot: string;
+}
+
+export interface Recovered {
+  readonly state: LogState;
+  /** 'ok': `entries` chain from the given cursor to `state.cursor`. Otherwise why not, and no entries. */
+  readonly verdict: 'ok' | ResetReason;
+  readonly entries: readonly LogEntry[];
+}
+
+/**
+ * The store: what outlives a node.
+ *
+ * Positions: newest per rider, kept for minutes; last (session, seq) wins, atomically per rider.
+ * Orders: a log per order with a snapshot. `append` is atomic: idempotency, offset, entry, snapshot and the message on
+ * the order's bus channel happen together or not at all. Indexes (a rider's and a partner's orders) are written after
+ * the append and are idempotent; a caller that failed in between repeats the whole call with the same key.
+ * Failure: every method rejects when the store does not answer in time. A write may then have happened.
+ */
+export interface Store {
+  /** Stores each position unless a newer one of that rider is there; those of one call travel together. */
+  putPositions(positions: readonly Position[]): Promise<void>;
+  /** Newest positions, in the order asked; undefined where none is kept. */
+  getPositions(riders: readonly string[]): Promise<(Position | undefined)[]>;
+  /** The newest position of every rider whose newest position is in that zone. */
+  zonePositions(zone: string): Promise<Position[]>;
+  /** Forgets a rider's position if no newer one arrived than the given (session, seq). */
+  dropPosition(rider: string, session: number, seq: number): Promise<void>;
+
+  /**
+   * A rider session number greater than any given for this rider, also after the store lost its memory: it is
+   * never below the seconds since 2025-01-01.
+   */
+  nextSession(rider: string): Promise<number>;
+  /** The last number given, 0 if none is known. */
+  currentSession(rider: string): Promise<number>;
+
+  /** Appends to an order's log and publishes the entry on `order:ID`. */
+  append(change: Append): Promise<Appended>;
+  /** The order's log state, undefined if there is none. Reads where it is written (the master). */
+  readOrder(order: string): Promise<LogState | undefined>;
+  /** What happened since the cursor; undefined if there is no such order. At most `limit` entries. */
+  recover(order: string, since: Cursor, limit: number): Promise<Recovered | undefined>;
+
+  /** Puts or removes (record undefined) an order in an index; a lower version than the stored one is ignored. */
+  indexOrder(index: OrderIndex, order: string, version: number, record: string | undefined): Promise<void>;
+  /** The records in an index, in no order. */
+  indexedOrders(index: OrderIndex): Promise<string[]>;
+}
+
+/** All active orders of one rider or of one partner. */
+export interface OrderIndex {
+  readonly of: 'rider' | 'partner';
+  readonly id: string;
+}
+
+/** Backbone: bus and store of one kind, and its health. */
+export interface Backbone {
+  readonly bus: Bus;
+  readonly store: Store;
+  /** 'memory' or 'redis', for health and logs. */
+  readonly kind: string;
+  /** Resolves when usable; rejects with a message that says what to check. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Whether commands and messages go through, as far as known. */
+  healthy(): boolean;
+}

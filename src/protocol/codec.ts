@@ -1,0 +1,80 @@
+/** Frames to bytes and back, for the two sub-protocols; and the records nodes exchange. Only importer of msgpackr. */
+import { Packr } from 'msgpackr';
+import { SUBPROTOCOLS } from './messages.ts';
+
+export interface Codec {
+  readonly subprotocol: string;
+  /** Whether frames are binary WebSocket frames (else text). */
+  readonly binary: boolean;
+  encode(message: unknown): Uint8Array;
+  /** Throws on anything that is not one whole value in this codec. */
+  decode(bytes: Uint8Array): unknown;
+  /** Builds a `positions` frame from blocks that are already encoded by this codec. */
+  positionsFrame(at: number, blocks: readonly Uint8Array[]): Uint8Array;
+}
+
+// Plain maps (no record extension), numbers never as bigint: any MessagePack library can read and write these.
+const packr = new Packr({
+  useRecords: false,
+  mapsAsObjects: true,
+  int64AsType: 'number',
+  variableMapSize: true,
+});
+
+/** MessagePack of any plain value. */
+export const pack = (value: unknown): Uint8Array => packr.pack(value);
+/** The opposite of `pack`; throws on malformed or trailing bytes. */
+export const unpack = (bytes: Uint8Array): unknown => packr.unpack(bytes as Buffer);
+
+const text = new TextDecoder('utf-8', { fatal: true });
+const comma = 0x2c;
+
+export const jsonCodec: Codec = {
+  subprotocol: SUBPROTOCOLS.json,
+  binary: false,
+  encode: (message) => Buffer.from(JSON.stringify(message)),
+  decode: (bytes) => JSON.parse(text.decode(bytes)),
+  positionsFrame(at, blocks) {
+    const head = Buffer.from(`{"t":"positions","at":${at},"b":[`, 'latin1');
+    let length = head.length + 2 + Math.max(0, blocks.length - 1);
+    for (const block of blocks) length += block.length;
+    const frame = Buffer.allocUnsafe(length);
+    frame.set(head, 0);
+    let offset = head.length;
+    for (let i = 0; i < blocks.length; i++) {
+      if (i > 0) frame[offset++] = comma;
+      frame.set(blocks[i]!, offset);
+      offset += blocks[i]!.length;
+    }
+    frame.write(']}', offset, 'latin1');
+    return frame;
+  },
+};
+
+// {t: 'positions', at: <float64>, b: <array16 of blocks>} with the two variable parts patched in.
+const packedHead = Buffer.from('83a174a9706f736974696f6e73a26174cb0000000000000000a162dc0000', 'hex');
+const packedAt = packedHead.length - 13;
+
+export const msgpackCodec: Codec = {
+  subprotocol: SUBPROTOCOLS.msgpack,
+  binary: true,
+  // pack() hands out a slice of a shared buffer: valid as long as nobody writes to it, which msgpackr does not.
+  encode: pack,
+  decode: unpack,
+  positionsFrame(at, blocks) {
+    let length = packedHead.length;
+    for (const block of blocks) length += block.length;
+    const frame = Buffer.allocUnsafe(length);
+    frame.set(packedHead, 0);
+    frame.writeDoubleBE(at, packedAt);
+    frame.writeUInt16BE(blocks.length, packedHead.length - 2);
+    let offset = packedHead.length;
+    for (const block of blocks) {
+      frame.set(block, offset);
+      offset += block.length;
+    }
+    return frame;
+  },
+};
+
+export const codecs: readonly Codec[] = [jsonCodec, msgpackCodec];

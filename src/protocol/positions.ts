@@ -1,0 +1,93 @@
+/** Positions as the nodes keep them, and their form on the wire. */
+import type { PositionTuple } from './messages.ts';
+
+/** Wire and store units per degree: 1e-5 degree is 1.1 m of latitude. */
+export const UNITS_PER_DEGREE = 1e5;
+
+export const LIVE = 0;
+export const STALE = 1;
+export const LOST = 2;
+export type Freshness = typeof LIVE | typeof STALE | typeof LOST;
+
+/** The newest known fix of one rider. Ordered by (session, seq), never by a clock. */
+export interface Position {
+  readonly rider: string;
+  /** The rider session number the gateway gave. */
+  readonly session: number;
+  /** The ping's number within that session. */
+  readonly seq: number;
+  /** 1e-5 degree, integers. */
+  readonly lat: number;
+  readonly lng: number;
+  /** When the fix was taken, ms since epoch, clamped to the gateway's clock. */
+  readonly fixAt: number;
+  /** When the gateway got it, ms since epoch. */
+  readonly heardAt: number;
+  /** Degrees 0..359, or null. */
+  readonly heading: number | null;
+  /** dm/s, or null. */
+  readonly speed: number | null;
+  /** Metres, or null. */
+  readonly accuracy: number | null;
+  /** Bits as in PROTOCOL.md; 0 is plausible. */
+  readonly verdict: number;
+  /** The zone the rider is in, or null. */
+  readonly zone: string | null;
+}
+
+/** A position as an array, the form in which it crosses the backbone. */
+export type PositionRecord = [
+  rider: string,
+  session: number,
+  seq: number,
+  lat: number,
+  lng: number,
+  fixAt: number,
+  heardAt: number,
+  heading: number | null,
+  speed: number | null,
+  accuracy: number | null,
+  verdict: number,
+  zone: string | null,
+];
+
+/** Whether `a` supersedes `b`: strictly greater (session, seq). */
+export function isNewer(
+  a: { session: number; seq: number },
+  b: { session: number; seq: number } | undefined,
+): boolean {
+  return b === undefined || a.session > b.session || (a.session === b.session && a.seq > b.seq);
+}
+
+export function toRecord(p: Position): PositionRecord {
+  return [
+    p.rider, p.session, p.seq, p.lat, p.lng, p.fixAt, p.heardAt, p.heading, p.speed, p.accuracy, p.verdict, p.zone,
+  ]; // biome-ignore format: one line reads as the record's layout
+}
+
+export function fromRecord(r: PositionRecord): Position {
+  return {
+    rider: r[0],
+    session: r[1],
+    seq: r[2],
+    lat: r[3],
+    lng: r[4],
+    fixAt: r[5],
+    heardAt: r[6],
+    heading: r[7],
+    speed: r[8],
+    accuracy: r[9],
+    verdict: r[10],
+    zone: r[11],
+  };
+}
+
+/** The wire form for a frame stamped `at`. Trailing unknowns are left out, as PROTOCOL.md allows. */
+export function toTuple(p: Position, ref: number, freshness: Freshness, at: number): PositionTuple {
+  const tuple: PositionTuple = [ref, p.session, p.seq, p.lat, p.lng, Math.max(0, at - p.fixAt), freshness];
+  if (p.verdict !== 0) tuple.push(p.heading, p.speed, p.accuracy, p.verdict);
+  else if (p.accuracy !== null) tuple.push(p.heading, p.speed, p.accuracy);
+  else if (p.speed !== null) tuple.push(p.heading, p.speed);
+  else if (p.heading !== null) tuple.push(p.heading);
+  return tuple;
+}
