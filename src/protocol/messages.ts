@@ -155,7 +155,7 @@ export const errorCodes = [
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];
 
-export const refusals = ['rate', 'future', 'range'] as const;
+export const refusals = ['rate', 'range'] as const;
 export type Refusal = (typeof refusals)[number];
 
 export const gatewayMessages = {

@@ -1,0 +1,246 @@
+/** The HTTP API for backends: section 8 of PROTOCOL.md. */
+import { z } from 'zod';
+import type { Store } from '../backbone/store.ts';
+import { type Grant, maySeeOrder, mayWatch, type Windows, windowOpen } from '../fanout/visibility.ts';
+import type { Ingest } from '../ingest/ingest.ts';
+import { type Counts, tally } from '../observe/metrics.ts';
+import { audienceOf, OrderConflict, viewOf } from '../orders/order.ts';
+import type { Orders, Outcome } from '../orders/orders.ts';
+import { ID_PATTERN } from '../protocol/channel.ts';
+import { id, MAX_PINGS, ping, point, type Role } from '../protocol/messages.ts';
+import { LIVE, LOST, type Position, STALE, UNITS_PER_DEGREE } from '../protocol/positions.ts';
+import { check } from '../protocol/validate.ts';
+import { type Auth, TokenError } from './auth.ts';
+import { type Answer, type Call, problem, type Route } from './http.ts';
+
+export interface ApiParts {
+  readonly auth: Auth;
+  readonly orders: Orders;
+  readonly ingest: Pick<Ingest, 'receive'>;
+  readonly store: Pick<Store, 'getPositions' | 'zonePositions'>;
+  readonly windows: Windows;
+  readonly statuses: readonly string[];
+  readonly staleAfterMs: number;
+  readonly lostAfterMs: number;
+  readonly counts: Counts;
+  readonly now: () => number;
+}
+
+const data = z.record(z.string(), z.unknown());
+const time = z.number().min(0).max(8.64e15);
+const newOrder = z.object({
+  customer: id,
+  partner: id,
+  zone: id.optional(),
+  rider: id.optional(),
+  pickup: point.optional(),
+  destination: point.optional(),
+  eta: time.optional(),
+  data: data.optional(),
+});
+const assignment = z.object({ rider: id });
+const pings = z.object({ session: z.int().min(0).optional(), pings: z.array(ping).min(1).max(MAX_PINGS) });
+const KEY_PATTERN = /^[\x21-\x7e]{1,128}$/;
+
+/** Thrown to answer at once. */
+class Refusal extends Error {
+  readonly answer: Answer;
+  constructor(answer: Answer) {
+    super('refused');
+    this.answer = answer;
+  }
+}
+
+/** What an error thrown by a route becomes. */
+export function toAnswer(error: unknown): Answer {
+  if (error instanceof Refusal) return error.answer;
+  if (error instanceof OrderConflict)
+    return problem(409, 'conflict', error.message, { expected: error.expected });
+  return problem(503, 'unavailable', 'the backbone does not answer: try again, with the same key');
+}
+
+export function apiRoutes(parts: ApiParts): Route[] {
+  const event = z.object({
+    status: z.enum(parts.statuses),
+    at: time.optional(),
+    eta: time.optional(),
+    data: data.optional(),
+  });
+  const { orders, store, ingest, counts } = parts;
+
+  const done = (outcome: Outcome | undefined): Answer => {
+    if (outcome === undefined) return noOrder();
+    tally(counts.orderEvents, outcome.result);
+    return {
+      status: 200,
+      body: { order: viewOf(outcome.order, 'operator'), cursor: outcome.cursor, result: outcome.result },
+    };
+  };
+
+  return [
+    {
+      method: 'put',
+      path: '/v1/orders/:id',
+      async handle(call) {
+        await allow(parts.auth, call, 'service');
+        const { rider, ...content } = body(newOrder, call);
+        const created = await orders.create(param(call, 'the order'), content);
+        if (rider === undefined) return done(created);
+        const assigned = await orders.assign(created.order.id, rider, 'create');
+        return done(created.result === 'unchanged' ? { ...assigned!, result: 'unchanged' } : assigned);
+      },
+    },
+    {
+      method: 'post',
+      path: '/v1/orders/:id/assign',
+      async handle(call) {
+        await allow(parts.auth, call, 'service');
+        const { rider } = body(assignment, call);
+        return done(await orders.assign(param(call, 'the order'), rider, key(call)));
+      },
+    },
+    {
+      method: 'post',
+      path: '/v1/orders/:id/events',
+      async handle(call) {
+        await allow(parts.auth, call, 'service');
+        const to = body(event, call);
+        return done(await orders.advance(param(call, 'the order'), to, key(call)));
+      },
+    },
+    {
+      method: 'get',
+      path: '/v1/orders/:id',
+      async handle(call) {
+        const grant = await allow(parts.auth, call, 'service', 'operator', 'partner', 'customer');
+        const found = await orders.read(param(call, 'the order'));
+        if (found === undefined || !maySeeOrder(grant, found.order)) return noOrder();
+        const audience = audienceOf(grant.role)!;
+        const { order, cursor } = found;
+        const seen = windowOpen(parts.windows, audience, order)
+          ? await store.getPositions([order.rider!])
+          : [];
+        const position = seen[0] === undefined ? undefined : publicPosition(seen[0], parts);
+        return {
+          status: 200,
+          body: {
+            order: viewOf(order, audience),
+            cursor,
+            position: audience === 'customer' ? anonymous(position) : position,
+          },
+        };
+      },
+    },
+    {
+      method: 'post',
+      path: '/v1/riders/:id/pings',
+      async handle(call) {
+        const grant = await allow(parts.auth, call, 'service', 'rider');
+        const rider = param(call, 'the rider');
+        if (grant.role === 'rider' && grant.sub !== rider)
+          return problem(403, 'not_allowed', 'a rider pings as itself only');
+        const given = body(pings, call);
+        const received = await ingest.receive(rider, given.session, given.pings);
+        if (received !== undefined) return { status: 200, body: received };
+        return problem(409, 'replaced', 'a newer session of this rider exists', {
+          field: 'session',
+          expected: 'no session, to start a new one',
+        });
+      },
+    },
+    {
+      method: 'get',
+      path: '/v1/zones/:id/positions',
+      async handle(call) {
+        const grant = await allow(parts.auth, call, 'service', 'operator');
+        const zone = param(call, 'the zone');
+        if (!mayWatch(grant, { kind: 'zone', id: zone }))
+          return problem(403, 'not_allowed', 'this token does not cover that zone');
+        const found = await store.zonePositions(zone);
+        const positions = await Promise.all(
+          found.map(async (position) => ({
+            ...publicPosition(position, parts),
+            orders: (await orders.active('rider', position.rider)).map((order) => order.id),
+          })),
+        );
+        return { status: 200, body: { positions } };
+      },
+    },
+  ];
+}
+
+async function allow(auth: Auth, call: Call, ...allowed: Role[]): Promise<Grant> {
+  if (call.token === undefined) {
+    throw new Refusal(problem(401, 'token', 'send the token as Authorization: Bearer …'));
+  }
+  let grant: Grant;
+  try {
+    grant = await auth(call.token);
+  } catch (error) {
+    if (error instanceof TokenError) throw new Refusal(problem(401, 'token', error.message));
+    throw error;
+  }
+  if (allowed.includes(grant.role)) return grant;
+  throw new Refusal(problem(403, 'not_allowed', `this call takes a token of role ${allowed.join(' or ')}`));
+}
+
+function param(call: Call, what: string): string {
+  const value = call.params[0]!;
+  if (ID_PATTERN.test(value)) return value;
+  throw new Refusal(
+    problem(400, 'bad_field', `the id of ${what} in the path is not an id`, {
+      field: 'id',
+      expected: '1 to 64 of A-Z a-z 0-9 _ . ~ -, starting with a letter or digit',
+    }),
+  );
+}
+
+function body<T>(schema: z.ZodType<T>, call: Call): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(call.body);
+  } catch {
+    throw new Refusal(problem(400, 'bad_body', 'the body is not JSON'));
+  }
+  const checked = check(schema, json);
+  if (checked.ok) return checked.value;
+  const { code, message, field, expected } = checked.problem;
+  throw new Refusal(problem(400, code, message, { field, expected }));
+}
+
+function key(call: Call): string {
+  if (call.idempotencyKey !== undefined && KEY_PATTERN.test(call.idempotencyKey)) return call.idempotencyKey;
+  const more = { field: 'Idempotency-Key', expected: '1 to 128 visible characters' };
+  throw new Refusal(
+    problem(
+      400,
+      'bad_field',
+      'Idempotency-Key: name this command, so that a retry is not a second one',
+      more,
+    ),
+  );
+}
+
+function noOrder(): Answer {
+  return problem(404, 'not_found', 'no such order');
+}
+
+function publicPosition(p: Position, ages: { staleAfterMs: number; lostAfterMs: number; now: () => number }) {
+  const silent = ages.now() - p.heardAt;
+  return {
+    rider: p.rider,
+    lat: p.lat / UNITS_PER_DEGREE,
+    lng: p.lng / UNITS_PER_DEGREE,
+    at: p.fixAt,
+    heading: p.heading,
+    speed: p.speed === null ? null : p.speed / 10,
+    accuracy: p.accuracy,
+    freshness: silent > ages.lostAfterMs ? LOST : silent > ages.staleAfterMs ? STALE : LIVE,
+  };
+}
+
+function anonymous(position: ReturnType<typeof publicPosition> | undefined) {
+  if (position === undefined) return undefined;
+  const { rider: _, ...rest } = position;
+  return rest;
+}

@@ -1,0 +1,126 @@
+/** One session's way out: control messages and events in order, positions as the newest of what is marked. */
+import type { Subscriber, Subscription } from '../fanout/subscription.ts';
+import type { Counts } from '../observe/metrics.ts';
+import type { Audience } from '../orders/order.ts';
+import type { Codec } from '../protocol/codec.ts';
+import type { GatewayMessage } from '../protocol/messages.ts';
+
+/** The socket as the session needs it; ws.ts supplies it. Every call on a closed socket does nothing. */
+export interface Socket {
+  readonly codec: Codec;
+  /** The client's address. */
+  readonly ip: string;
+  /** 'buffered': taken, but the client lags. 'dropped': not taken. */
+  send(bytes: Uint8Array, binary: boolean): 'sent' | 'buffered' | 'dropped';
+  close(code: number, reason: string): void;
+}
+
+export interface OutboxParts {
+  readonly socket: Socket;
+  readonly audience: Audience;
+  readonly counts: Counts;
+  readonly now: () => number;
+  /** Position frames in flight to a client that sends credit; undefined: it does not. */
+  readonly creditFrames: number | undefined;
+  /** A message that must not be lost could not be sent. */
+  readonly behind: () => void;
+  readonly forget: (w: number) => void;
+}
+
+export class Outbox implements Subscriber {
+  readonly codec: Codec;
+  readonly audience: Audience;
+  /** ms since epoch of the last frame sent: a beat is due some time after it. */
+  lastSentAt: number;
+  private readonly parts: OutboxParts;
+  private readonly marked = new Set<Subscription>();
+  private full = false;
+  private framesSent = 0;
+  private framesCredited = 0;
+
+  constructor(parts: OutboxParts) {
+    this.parts = parts;
+    this.codec = parts.socket.codec;
+    this.audience = parts.audience;
+    this.lastSentAt = parts.now();
+  }
+
+  /** Whether positions are held back: the socket's buffer is not empty, or the credit is used up. */
+  get lagging(): boolean {
+    const { creditFrames } = this.parts;
+    return this.full || (creditFrames !== undefined && this.framesSent - this.framesCredited >= creditFrames);
+  }
+
+  send(message: GatewayMessage): void {
+    this.sendBytes(this.codec.encode(message));
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    if (!this.write(bytes)) this.parts.behind();
+  }
+
+  mark(watch: Subscription): void {
+    this.marked.add(watch);
+  }
+
+  unmark(watch: Subscription): void {
+    this.marked.delete(watch);
+  }
+
+  forget(watch: Subscription): void {
+    this.unmark(watch);
+    this.parts.forget(watch.w);
+  }
+
+  flush(at: number): boolean {
+    if (this.marked.size === 0) return false;
+    if (this.lagging) {
+      this.parts.counts.laggingFlushes++;
+      return false;
+    }
+    const blocks: Uint8Array[] = [];
+    const sent: { watch: Subscription; upTo: number; full: boolean; more: boolean }[] = [];
+    for (const watch of this.marked) {
+      if (watch.since >= watch.group.clock) {
+        this.marked.delete(watch);
+        continue;
+      }
+      if (at - watch.lastFrameAt < watch.minIntervalMs) continue;
+      const { bytes, ...rest } = watch.group.block(watch, this.codec, at);
+      blocks.push(bytes);
+      sent.push({ watch, ...rest });
+    }
+    if (blocks.length > 0 && this.write(this.codec.positionsFrame(at, blocks))) {
+      this.framesSent++;
+      this.parts.counts.positionFrames++;
+      this.parts.counts.positionBlocks += blocks.length;
+      for (const { watch, upTo, full, more } of sent) {
+        watch.since = upTo;
+        watch.lastFrameAt = at;
+        if (full) watch.known = watch.group.clock;
+        if (!more) this.marked.delete(watch);
+      }
+    }
+    return this.marked.size > 0 && !this.lagging;
+  }
+
+  /** The client has handled so many position frames. More than were sent count as all. */
+  credit(n: number): void {
+    this.framesCredited = Math.max(this.framesCredited, Math.min(n, this.framesSent));
+    this.flush(this.parts.now());
+  }
+
+  /** The socket's buffer is empty again: what is sent now is the newest. */
+  drained(): void {
+    this.full = false;
+    this.flush(this.parts.now());
+  }
+
+  private write(bytes: Uint8Array): boolean {
+    const result = this.parts.socket.send(bytes, this.codec.binary);
+    if (result !== 'sent') this.full = true;
+    if (result === 'dropped') return false;
+    this.lastSentAt = this.parts.now();
+    return true;
+  }
+}

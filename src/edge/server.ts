@@ -1,0 +1,75 @@
+/** The listening sockets: the public app and the admin app. */
+import {
+  App,
+  type TemplatedApp,
+  type us_listen_socket,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from 'uWebSockets.js';
+import { type Answer, addRoute, problem, type Route, type RouteOptions } from './http.ts';
+
+export interface Server {
+  readonly app: TemplatedApp;
+  /** Listens; resolves with the port. Rejects with what to do if the port is taken. */
+  listen(host: string, port: number, name: string): Promise<number>;
+  /** Stops accepting. Open sockets stay. */
+  quiet(): void;
+  /** Closes everything. */
+  close(): void;
+}
+
+/** LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second process would silently take half of the connections. */
+const EXCLUSIVE_PORT = 1;
+
+/** The form of `listen` that takes everything; the typings lack it. */
+type Listen = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: us_listen_socket | false) => void,
+) => void;
+
+/** A server that answers 404 to what nobody else takes. */
+export function makeServer(fallback: (path: string) => Answer | undefined, hint: string): Server {
+  const app = App();
+  let listening: us_listen_socket | undefined;
+  app.any('/*', (res, req) => {
+    const path = req.getUrl();
+    const method = req.getMethod();
+    const found = method === 'get' || method === 'head' ? fallback(path) : undefined;
+    const { status, body, type, headers } = found ?? problem(404, 'not_found', hint);
+    res.cork(() => {
+      res.writeStatus(status === 200 ? '200 OK' : '404 Not Found');
+      for (const [name, value] of Object.entries(headers ?? {})) res.writeHeader(name, value);
+      res.writeHeader('Content-Type', type ?? 'application/json');
+      if (body instanceof Uint8Array) res.end(body);
+      else res.end(JSON.stringify(body));
+    });
+  });
+  return {
+    app,
+    listen: (host, port, name) =>
+      new Promise((resolve, reject) => {
+        const start = app.listen.bind(app) as unknown as Listen;
+        start(host, port, EXCLUSIVE_PORT, (socket) => {
+          if (!socket)
+            return reject(new Error(`${host}:${port} is in use or not ours: choose another with ${name}=…`));
+          listening = socket;
+          resolve(us_socket_local_port(listening));
+        });
+      }),
+    quiet() {
+      if (listening !== undefined) us_listen_socket_close(listening);
+      listening = undefined;
+    },
+    close() {
+      listening = undefined;
+      app.close();
+    },
+  };
+}
+
+/** Adds routes to a server. */
+export function addRoutes(server: Server, routes: readonly Route[], options: RouteOptions): void {
+  for (const route of routes) addRoute(server.app, route, options);
+}

@@ -1,0 +1,159 @@
+/**
+ * WebSocket sessions over uWebSockets.js. Its lifetimes, and our rule for each:
+ *
+ * | native value | valid | rule |
+ * |---|---|---|
+ * | `ws` | until its `close` handler ran | only `NativeSocket` holds it, and lets go in `closed()` |
+ * | `ws.close()`, `ws.end()` | call the `close` handler before they return | nothing follows them |
+ * | the message's ArrayBuffer | until the handler returns or awaits | copied |
+ * | `req` of the upgrade | until the handler returns | headers are copied first; the upgrade is synchronous |
+ */
+import type { TemplatedApp, WebSocket } from 'uWebSockets.js';
+import { type Codec, codecs, jsonCodec } from '../protocol/codec.ts';
+import { bearer } from './http.ts';
+import type { Limits } from './limits.ts';
+import type { Socket } from './outbox.ts';
+import type { Session } from './session.ts';
+
+export interface WsParts {
+  /** Starts a session. */
+  readonly opened: (socket: Socket, header: string | undefined) => Session;
+  readonly sessions: Set<Session>;
+  readonly ips: Limits;
+  readonly refused: (reason: string) => void;
+  readonly failed: (error: unknown) => void;
+  readonly config: {
+    readonly allowedOrigins: readonly string[];
+    readonly trustProxy: boolean;
+    readonly maxSessions: number;
+    readonly frameBytes: number;
+    readonly idleTimeoutS: number;
+    readonly sendBufferBytes: number;
+  };
+}
+
+interface UserData {
+  readonly codec: Codec;
+  readonly header: string | undefined;
+  readonly ip: string;
+  socket: NativeSocket | undefined;
+  session: Session | undefined;
+}
+
+/** uWebSockets.js' send results. */
+const BUFFERED = 0;
+const DROPPED = 2;
+
+class NativeSocket implements Socket {
+  readonly codec: Codec;
+  readonly ip: string;
+  private ws: WebSocket<UserData> | undefined;
+
+  constructor(ws: WebSocket<UserData>, codec: Codec, ip: string) {
+    this.ws = ws;
+    this.codec = codec;
+    this.ip = ip;
+  }
+
+  send(bytes: Uint8Array, binary: boolean): 'sent' | 'buffered' | 'dropped' {
+    if (this.ws === undefined) return 'sent'; // nobody is there to miss it
+    const result = this.ws.send(bytes, binary, false);
+    return result === DROPPED ? 'dropped' : result === BUFFERED ? 'buffered' : 'sent';
+  }
+
+  close(code: number, reason: string): void {
+    this.ws?.end(code, reason);
+  }
+
+  closed(): void {
+    this.ws = undefined;
+  }
+}
+
+/** Adds the WebSocket endpoint to the app. */
+export function addWebSocket(app: TemplatedApp, path: string, parts: WsParts): void {
+  const { config, sessions, ips } = parts;
+  const guard = (work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      parts.failed(error);
+    }
+  };
+  app.ws<UserData>(path, {
+    maxPayloadLength: config.frameBytes,
+    idleTimeout: config.idleTimeoutS,
+    maxBackpressure: config.sendBufferBytes,
+    closeOnBackpressureLimit: false,
+    sendPingsAutomatically: true,
+    compression: 0,
+    upgrade(res, req, context) {
+      const offered = req.getHeader('sec-websocket-protocol');
+      const origin = req.getHeader('origin');
+      const key = req.getHeader('sec-websocket-key');
+      const extensions = req.getHeader('sec-websocket-extensions');
+      const header = bearer(req.getHeader('authorization'));
+      const forwarded = config.trustProxy
+        ? req.getHeader('x-forwarded-for').split(',').pop()?.trim()
+        : undefined;
+      const ip = forwarded || Buffer.from(res.getRemoteAddressAsText()).toString();
+      const codec = chooseCodec(offered);
+      const refuse = (status: string, reason: string, text: string, retry?: number) => {
+        parts.refused(reason);
+        res.cork(() => {
+          res.writeStatus(status);
+          if (retry !== undefined) res.writeHeader('Retry-After', String(retry));
+          res.end(text);
+        });
+      };
+      if (codec === undefined) {
+        const known = codecs.map((c) => c.subprotocol).join(' or ');
+        return refuse('400 Bad Request', 'subprotocol', `name the WebSocket sub-protocol ${known}`);
+      }
+      if (origin !== '' && config.allowedOrigins.length > 0 && !config.allowedOrigins.includes(origin)) {
+        return refuse('403 Forbidden', 'origin', 'this origin is not in ALLOWED_ORIGINS');
+      }
+      if (sessions.size >= config.maxSessions)
+        return refuse('503 Service Unavailable', 'full', 'this node is full', 5);
+      if (!ips.enter(ip))
+        return refuse('503 Service Unavailable', 'ip', 'too many sessions from this address', 30);
+      const data: UserData = { codec, header, ip, socket: undefined, session: undefined };
+      res.upgrade(data, key, offered === '' ? '' : codec.subprotocol, extensions, context);
+    },
+    open(ws) {
+      guard(() => {
+        const data = ws.getUserData();
+        data.socket = new NativeSocket(ws, data.codec, data.ip);
+        data.session = parts.opened(data.socket, data.header);
+        sessions.add(data.session);
+      });
+    },
+    message(ws, message, binary) {
+      guard(() => ws.getUserData().session?.message(new Uint8Array(message.slice(0)), binary));
+    },
+    drain(ws) {
+      guard(() => {
+        if (ws.getBufferedAmount() === 0) ws.getUserData().session?.drained();
+      });
+    },
+    close(ws) {
+      guard(() => {
+        const { ip, socket, session } = ws.getUserData();
+        socket?.closed();
+        ips.leave(ip);
+        if (session !== undefined) sessions.delete(session);
+        session?.closed();
+      });
+    },
+  });
+}
+
+/** The first sub-protocol both know; JSON if the client names none. */
+function chooseCodec(offered: string): Codec | undefined {
+  if (offered === '') return jsonCodec;
+  for (const name of offered.split(',')) {
+    const codec = codecs.find((c) => c.subprotocol === name.trim());
+    if (codec !== undefined) return codec;
+  }
+  return undefined;
+}

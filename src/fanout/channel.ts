@@ -1,0 +1,78 @@
+/** What the hub needs of a channel; order-channel.ts and fleet-channel.ts are the two kinds. */
+import type { BusMessage } from '../protocol/bus-messages.ts';
+import type { Cursor, GatewayMessages } from '../protocol/messages.ts';
+import type { Subscriber, Subscription } from './subscription.ts';
+import type { Grant } from './visibility.ts';
+
+export interface WatchOptions {
+  readonly w: number;
+  readonly grant: Grant;
+  readonly since?: Cursor;
+  readonly minIntervalMs: number;
+}
+
+export type Watching = GatewayMessages['watching'];
+
+export interface Channel {
+  readonly name: string;
+  /** Flushed at once (orders) or on the tick (zones, partners). */
+  readonly urgent: boolean;
+  readonly subscriptions: Set<Subscription>;
+  /** Reads the store. Called when the bus acknowledged the subscription, and again after every new generation. */
+  load(): Promise<void>;
+  /** A message of the bus. What comes before the first `load` ends is kept and merged. */
+  take(message: BusMessage): void;
+  /** Adds a watcher and sends its `watching`; undefined: there is nothing this watcher may see. */
+  join(subscriber: Subscriber, options: WatchOptions): Promise<Subscription | undefined>;
+  /** Sends events, and marks every subscription whose group changed. */
+  emit(): void;
+  /** Ages what is silent. */
+  sweep(now: number): void;
+}
+
+/** Called by a channel that has something to send. */
+export type Dirty = (channel: Channel) => void;
+
+/** A new subscription that has been sent nothing, and the `watching` frame that starts it. */
+export function begin(
+  name: string,
+  subscriber: Subscriber,
+  options: WatchOptions,
+  group: Subscription['group'],
+  extra: Partial<Watching>,
+  at: number,
+): { subscription: Subscription; watching: Watching } {
+  const subscription: Subscription = {
+    subscriber,
+    group,
+    w: options.w,
+    minIntervalMs: options.minIntervalMs,
+    since: 0,
+    known: group.clock,
+    lastFrameAt: at,
+    offset: extra.cursor?.offset ?? 0,
+  };
+  return { subscription, watching: restart(name, subscription, extra, at) };
+}
+
+/** The `watching` frame that (re)starts a subscription with all the group holds. */
+export function restart(name: string, watch: Subscription, extra: Partial<Watching>, at: number): Watching {
+  const { block, upTo, more } = watch.group.changes({ since: 0, known: 0 }, at);
+  watch.since = upTo;
+  watch.known = watch.group.clock;
+  const message: Watching = {
+    t: 'watching',
+    w: watch.w,
+    channel: name,
+    c: watch.group.number,
+    ...extra,
+    at,
+    block,
+  };
+  return more ? { ...message, more } : message;
+}
+
+/** Marks every subscription that has not been sent the newest of its group. */
+export function markBehind(subscriptions: Iterable<Subscription>): void {
+  for (const watch of subscriptions) if (watch.since < watch.group.clock) watch.subscriber.mark(watch);
+}

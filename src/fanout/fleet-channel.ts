@@ -1,0 +1,160 @@
+/** A zone or a partner on this node: many riders, flushed once a tick. */
+import type { Store } from '../backbone/store.ts';
+import { type OrderRecord, viewOf } from '../orders/order.ts';
+import { type Orders, parseOrder } from '../orders/orders.ts';
+import type { BusMessage, Departure, FleetEntry } from '../protocol/bus-messages.ts';
+import { fromRecord, isNewer } from '../protocol/positions.ts';
+import { begin, type Channel, type Dirty, markBehind, type WatchOptions } from './channel.ts';
+import { type Ages, Group } from './groups.ts';
+import type { Subscriber, Subscription } from './subscription.ts';
+import { type Windows, windowOpen } from './visibility.ts';
+
+export interface FleetChannelParts {
+  readonly store: Store;
+  readonly orders: Pick<Orders, 'active' | 'read'>;
+  readonly windows: Windows;
+  readonly ages: Ages;
+  readonly blockPositions: number;
+  readonly now: () => number;
+  readonly dirty: Dirty;
+}
+
+const MAX_EARLY = 1024;
+
+abstract class FleetChannel implements Channel {
+  readonly urgent = false;
+  readonly name: string;
+  readonly subscriptions = new Set<Subscription>();
+  protected readonly id: string;
+  protected readonly parts: FleetChannelParts;
+  protected readonly group: Group;
+  /** Not undefined while the store is being read. */
+  private early: BusMessage[] | undefined = [];
+
+  constructor(name: string, id: string, number: number, parts: FleetChannelParts) {
+    this.name = name;
+    this.id = id;
+    this.parts = parts;
+    this.group = new Group(number, true, parts.blockPositions);
+  }
+
+  /** Reads the store and brings the group in line with it. */
+  protected abstract read(): Promise<void>;
+  protected abstract apply(message: BusMessage): void;
+
+  async load(): Promise<void> {
+    this.early ??= [];
+    await this.read();
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const message of early) this.apply(message);
+    this.group.sweep(this.parts.now(), this.parts.ages);
+    this.parts.dirty(this);
+  }
+
+  take(message: BusMessage): void {
+    if (this.early === undefined) this.apply(message);
+    else if (this.early.length < MAX_EARLY) this.early.push(message);
+    else this.early.splice(0, 1, message);
+  }
+
+  async join(subscriber: Subscriber, options: WatchOptions): Promise<Subscription> {
+    const at = this.parts.now();
+    const { subscription, watching } = begin(this.name, subscriber, options, this.group, {}, at);
+    subscriber.send(watching);
+    this.subscriptions.add(subscription);
+    if (watching.more) subscriber.mark(subscription);
+    return subscription;
+  }
+
+  emit(): void {
+    markBehind(this.subscriptions);
+    let slowest = this.group.clock;
+    for (const watch of this.subscriptions) slowest = Math.min(slowest, watch.since);
+    this.group.forgetEnded(slowest);
+  }
+
+  sweep(now: number): void {
+    if (this.group.sweep(now, this.parts.ages)) this.parts.dirty(this);
+  }
+}
+
+export class ZoneChannel extends FleetChannel {
+  protected async read(): Promise<void> {
+    const positions = await this.parts.store.zonePositions(this.id);
+    const here = new Set(positions.map((p) => p.rider));
+    for (const rider of [...this.group.riders()]) if (!here.has(rider)) this.group.leave(rider, 'left');
+    for (const position of positions) this.group.take(position, []);
+  }
+
+  protected apply(message: BusMessage): void {
+    if (message.kind !== 'fleet') return;
+    let changed = false;
+    for (const entry of message.entries) changed = this.enter(entry) || changed;
+    for (const departure of message.left) changed = this.depart(departure) || changed;
+    if (changed) this.parts.dirty(this);
+  }
+
+  private enter([record, orders]: FleetEntry): boolean {
+    return this.group.take(fromRecord(record), orders);
+  }
+
+  /** A departure seen by an older ping than the one shown here is late news. */
+  private depart([rider, session, seq]: Departure): boolean {
+    const shown = this.group.newest(rider);
+    if (shown !== undefined && isNewer(shown, { session, seq })) return false;
+    return this.group.leave(rider, 'left');
+  }
+}
+
+export class PartnerChannel extends FleetChannel {
+  /** The partner's running orders. A rider is shown only while one of them is open and is his. */
+  private readonly active = new Map<string, OrderRecord>();
+
+  protected async read(): Promise<void> {
+    const { orders, store } = this.parts;
+    const now = await orders.active('partner', this.id);
+    const known = new Set(now.map((order) => order.id));
+    for (const id of [...this.active.keys()]) {
+      if (known.has(id)) continue;
+      const ended = await orders.read(id);
+      if (ended !== undefined) this.putOrder(ended.order);
+    }
+    for (const order of now) this.putOrder(order);
+    const riders = [...new Set(now.flatMap((order) => order.rider ?? []))];
+    for (const position of await store.getPositions(riders)) {
+      if (position !== undefined) this.group.take(position, this.ordersOf(position.rider));
+    }
+  }
+
+  protected apply(message: BusMessage): void {
+    if (message.kind === 'order') this.putOrder(parseOrder(message.data));
+    else if (message.kind === 'fleet') {
+      for (const [record] of message.entries) {
+        const position = fromRecord(record);
+        const orders = this.ordersOf(position.rider);
+        if (orders.length > 0 && this.group.take(position, orders)) this.parts.dirty(this);
+      }
+    }
+  }
+
+  private putOrder(order: OrderRecord): void {
+    const before = this.active.get(order.id);
+    if (before !== undefined && before.version >= order.version) return;
+    if (order.ended) this.active.delete(order.id);
+    else this.active.set(order.id, order);
+    if (!this.group.putOrder(viewOf(order, 'partner'))) return;
+    for (const rider of new Set([before?.rider, order.rider])) {
+      if (rider !== undefined && this.ordersOf(rider).length === 0) this.group.leave(rider, 'ended');
+    }
+    this.parts.dirty(this);
+  }
+
+  private ordersOf(rider: string): string[] {
+    const ids: string[] = [];
+    for (const order of this.active.values()) {
+      if (order.rider === rider && windowOpen(this.parts.windows, 'partner', order)) ids.push(order.id);
+    }
+    return ids;
+  }
+}

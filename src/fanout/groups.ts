@@ -1,0 +1,227 @@
+/**
+ * A group: the newest position of every rider on one channel, as one audience may see it, on this node.
+ *
+ * Each change gets the next number of the group's clock. A watcher is described by one number, the clock of what it
+ * was last sent, however slow it is: what it gets next is whatever changed since. That is the position lane's one
+ * sentence, *send the newest per rider*, for ticks, late joiners, slow watchers and rate limits alike.
+ */
+import type { Codec } from '../protocol/codec.ts';
+import type { Block, Order, OutReason } from '../protocol/messages.ts';
+import { type Freshness, isNewer, LIVE, LOST, type Position, STALE, toTuple } from '../protocol/positions.ts';
+
+interface Row {
+  readonly ref: number;
+  position: Position;
+  freshness: Freshness;
+  orders: readonly string[];
+  /** Clock of the last change; unique within the group. */
+  changed: number;
+  /** Clock at which the ref was introduced or its orders changed. */
+  introduced: number;
+}
+
+/** What goes to one watcher for one channel. */
+export interface BlockBytes {
+  readonly bytes: Uint8Array;
+  /** The clock it brings a watcher to. */
+  readonly upTo: number;
+  /** More changed than one block may hold. */
+  readonly more: boolean;
+  /** It replaces all the watcher knew. */
+  readonly full: boolean;
+}
+
+/** Where a watcher stands in a group. */
+export interface Standing {
+  /** The clock of what it was last sent; 0: nothing yet. */
+  readonly since: number;
+  /** The clock at its last full block: departures before it do not concern the watcher. */
+  readonly known: number;
+}
+
+/** The ages at which a silent rider becomes stale, lost, and is forgotten, ms. */
+export interface Ages {
+  readonly staleAfterMs: number;
+  readonly lostAfterMs: number;
+  readonly positionTtlMs: number;
+}
+
+const MAX_GONE = 1000;
+
+export class Group {
+  /** The channel's short number on the wire. */
+  readonly number: number;
+  clock = 0;
+  private readonly rows = new Map<string, Row>();
+  private readonly orders = new Map<string, { view: Order; changed: number }>();
+  private gone: { ref: number; reason: OutReason; changed: number }[] = [];
+  /** Departures up to this clock are no longer known: who stands before it gets everything anew. */
+  private goneFloor = 0;
+  private lastRef = 0;
+  private readonly limit: number;
+  private readonly named: boolean;
+  private cache: { since: number; full: boolean; codec: Codec; block: BlockBytes }[] = [];
+  private cacheAt = -1;
+  private cacheClock = -1;
+
+  /** @param named whether refs are introduced with the rider's id (zones and partners) or stay bare (orders) */
+  constructor(number: number, named: boolean, limit: number) {
+    this.number = number;
+    this.named = named;
+    this.limit = limit;
+  }
+
+  get size(): number {
+    return this.rows.size;
+  }
+
+  newest(rider: string): Position | undefined {
+    return this.rows.get(rider)?.position;
+  }
+
+  riders(): IterableIterator<string> {
+    return this.rows.keys();
+  }
+
+  /**
+   * Takes a position unless one as new is here.
+   * @param ref fixed by the caller (order channels: the assignment), or given by the group
+   * @returns whether anything changed
+   */
+  take(position: Position, orders: readonly string[], ref?: number): boolean {
+    const row = this.rows.get(position.rider);
+    if (row === undefined) {
+      const changed = ++this.clock;
+      this.lastRef = ref ?? this.lastRef + 1;
+      const fresh = {
+        ref: this.lastRef,
+        position,
+        freshness: LIVE as Freshness,
+        orders,
+        changed,
+        introduced: changed,
+      };
+      this.rows.set(position.rider, fresh);
+      return true;
+    }
+    if (!isNewer(position, row.position)) return false;
+    row.position = position;
+    row.freshness = LIVE;
+    row.changed = ++this.clock;
+    if (!sameList(row.orders, orders)) {
+      row.orders = orders;
+      row.introduced = row.changed;
+    }
+    return true;
+  }
+
+  /** Takes a rider out. Every rider that came in goes out once, with its reason. */
+  leave(rider: string, reason: OutReason): boolean {
+    const row = this.rows.get(rider);
+    if (row === undefined) return false;
+    this.rows.delete(rider);
+    this.gone.push({ ref: row.ref, reason, changed: ++this.clock });
+    if (this.gone.length > MAX_GONE) this.goneFloor = this.gone.shift()!.changed;
+    return true;
+  }
+
+  /** Partner channels: an order that changed; one that ended is told once and then forgotten. */
+  putOrder(view: Order): boolean {
+    const known = this.orders.get(view.id);
+    if (known !== undefined && known.view.version >= view.version) return false;
+    this.orders.set(view.id, { view, changed: ++this.clock });
+    return true;
+  }
+
+  orderIds(): IterableIterator<string> {
+    return this.orders.keys();
+  }
+
+  /** Orders that ended, kept until everybody was told: forget those older than `before` clocks. */
+  forgetEnded(before: number): void {
+    for (const [id, { view, changed }] of this.orders)
+      if (view.ended && changed < before) this.orders.delete(id);
+  }
+
+  /** Marks silent riders and forgets the expired. `now` is ms since epoch. Returns whether anything changed. */
+  sweep(now: number, ages: Ages): boolean {
+    const clock = this.clock;
+    for (const [rider, row] of this.rows) {
+      const silent = now - row.position.heardAt;
+      if (silent > ages.positionTtlMs) {
+        this.leave(rider, 'expired');
+        continue;
+      }
+      const freshness = silent > ages.lostAfterMs ? LOST : silent > ages.staleAfterMs ? STALE : LIVE;
+      if (freshness > row.freshness) {
+        row.freshness = freshness;
+        row.changed = ++this.clock;
+      }
+    }
+    return this.clock !== clock;
+  }
+
+  /** What changed for a watcher, encoded; shared by all who stand at the same clock. `at` stamps the frame. */
+  block(from: Standing, codec: Codec, at: number): BlockBytes {
+    if (this.cacheAt !== at || this.cacheClock !== this.clock) {
+      this.cache = [];
+      this.cacheAt = at;
+      this.cacheClock = this.clock;
+    }
+    const full = this.needsFull(from);
+    for (const entry of this.cache) {
+      if (entry.since === from.since && entry.full === full && entry.codec === codec) return entry.block;
+    }
+    const { block, upTo, more } = this.changes(from, at);
+    const made = { bytes: codec.encode(block), upTo, more, full };
+    this.cache.push({ since: from.since, full, codec, block: made });
+    return made;
+  }
+
+  /** The same, not encoded. */
+  changes(standing: Standing, at: number): { block: Block; upTo: number; more: boolean } {
+    const full = this.needsFull(standing);
+    const from = full ? 0 : standing.since;
+    let rows = [...this.rows.values()].filter((row) => row.changed > from);
+    const more = rows.length > this.limit;
+    if (more) rows = rows.sort((a, b) => a.changed - b.changed).slice(0, this.limit);
+    const upTo = more ? rows[rows.length - 1]!.changed : this.clock;
+
+    const tuples = rows.map((row) => toTuple(row.position, row.ref, row.freshness, at));
+    const named: NonNullable<Block[3]> = [];
+    for (const row of rows) {
+      if (this.named && row.introduced > from) named.push([row.ref, row.position.rider, [...row.orders]]);
+    }
+    const out: NonNullable<Block[4]> = [];
+    if (!full)
+      for (const g of this.gone) if (g.changed > from && g.changed <= upTo) out.push([g.ref, g.reason]);
+    const orders: Order[] = [];
+    for (const { view, changed } of this.orders.values()) {
+      if (changed > from && changed <= upTo && !(full && view.ended)) orders.push(view);
+    }
+    return { block: trimmed(this.number, full, tuples, named, out, orders), upTo, more };
+  }
+
+  private needsFull(standing: Standing): boolean {
+    return standing.since === 0 || Math.max(standing.since, standing.known) < this.goneFloor;
+  }
+}
+
+/** Empty lists at the end are left out. */
+function trimmed(
+  channel: number,
+  full: boolean,
+  tuples: Block[2],
+  named: NonNullable<Block[3]>,
+  out: NonNullable<Block[4]>,
+  orders: Order[],
+): Block {
+  const flag = full ? 1 : 0;
+  if (orders.length > 0) return [channel, flag, tuples, named, out, orders];
+  if (out.length > 0) return [channel, flag, tuples, named, out];
+  return named.length > 0 ? [channel, flag, tuples, named] : [channel, flag, tuples];
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i]);
+}
