@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Backbone } from './backbone/backbone.ts';
 import { MemoryBroker, memoryBackbone } from './backbone/memory.ts';
-import { redisBackbone } from './backbone/redis/backbone.ts';
+import { redisBackbone } from './backbone/redis/redis.ts';
 import type { Config } from './config.ts';
 import { adminRoutes } from './edge/admin.ts';
 import { apiRoutes, toAnswer } from './edge/api.ts';

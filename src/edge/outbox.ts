@@ -1,4 +1,5 @@
 /** One session's way out: control messages and events in order, positions as the newest of what is marked. */
+import { advanced, type Standing } from '../fanout/groups.ts';
 import type { Subscriber, Subscription } from '../fanout/subscription.ts';
 import type { Counts } from '../observe/metrics.ts';
 import type { Audience } from '../orders/order.ts';
@@ -79,25 +80,24 @@ export class Outbox implements Subscriber {
       return false;
     }
     const blocks: Uint8Array[] = [];
-    const sent: { watch: Subscription; upTo: number; full: boolean; more: boolean }[] = [];
+    const sent: { watch: Subscription; standing: Standing; more: boolean }[] = [];
     for (const watch of this.marked) {
-      if (watch.since >= watch.group.clock) {
+      if (watch.standing.since >= watch.group.clock) {
         this.marked.delete(watch);
         continue;
       }
       if (at - watch.lastFrameAt < watch.minIntervalMs) continue;
-      const { bytes, ...rest } = watch.group.block(watch, this.codec, at);
-      blocks.push(bytes);
-      sent.push({ watch, ...rest });
+      const block = watch.group.block(watch.standing, this.codec, at);
+      blocks.push(block.bytes);
+      sent.push({ watch, standing: advanced(watch.standing, block, watch.group.clock), more: block.more });
     }
     if (blocks.length > 0 && this.write(this.codec.positionsFrame(at, blocks))) {
       this.framesSent++;
       this.parts.counts.positionFrames++;
       this.parts.counts.positionBlocks += blocks.length;
-      for (const { watch, upTo, full, more } of sent) {
-        watch.since = upTo;
+      for (const { watch, standing, more } of sent) {
+        watch.standing = standing;
         watch.lastFrameAt = at;
-        if (full) watch.known = watch.group.clock;
         if (!more) this.marked.delete(watch);
       }
     }

@@ -1,6 +1,7 @@
 /** What the hub needs of a channel; order-channel.ts and fleet-channel.ts are the two kinds. */
 import type { BusMessage } from '../protocol/bus-messages.ts';
 import type { Cursor, GatewayMessages } from '../protocol/messages.ts';
+import { advanced, NOWHERE } from './groups.ts';
 import type { Subscriber, Subscription } from './subscription.ts';
 import type { Grant } from './visibility.ts';
 
@@ -47,8 +48,7 @@ export function begin(
     group,
     w: options.w,
     minIntervalMs: options.minIntervalMs,
-    since: 0,
-    known: group.clock,
+    standing: NOWHERE,
     lastFrameAt: at,
     offset: extra.cursor?.offset ?? 0,
   };
@@ -57,9 +57,8 @@ export function begin(
 
 /** The `watching` frame that (re)starts a subscription with all the group holds. */
 export function restart(name: string, watch: Subscription, extra: Partial<Watching>, at: number): Watching {
-  const { block, upTo, more } = watch.group.changes({ since: 0, known: 0 }, at);
-  watch.since = upTo;
-  watch.known = watch.group.clock;
+  const { block, ...sent } = watch.group.changes(NOWHERE, at);
+  watch.standing = advanced(NOWHERE, sent, watch.group.clock);
   const message: Watching = {
     t: 'watching',
     w: watch.w,
@@ -69,10 +68,11 @@ export function restart(name: string, watch: Subscription, extra: Partial<Watchi
     at,
     block,
   };
-  return more ? { ...message, more } : message;
+  return sent.more ? { ...message, more: true } : message;
 }
 
 /** Marks every subscription that has not been sent the newest of its group. */
 export function markBehind(subscriptions: Iterable<Subscription>): void {
-  for (const watch of subscriptions) if (watch.since < watch.group.clock) watch.subscriber.mark(watch);
+  for (const watch of subscriptions)
+    if (watch.standing.since < watch.group.clock) watch.subscriber.mark(watch);
 }

@@ -70,7 +70,7 @@ abstract class FleetChannel implements Channel {
   emit(): void {
     markBehind(this.subscriptions);
     let slowest = this.group.clock;
-    for (const watch of this.subscriptions) slowest = Math.min(slowest, watch.since);
+    for (const watch of this.subscriptions) slowest = Math.min(slowest, watch.standing.since);
     this.group.forgetEnded(slowest);
   }
 
@@ -103,7 +103,7 @@ export class ZoneChannel extends FleetChannel {
   private depart([rider, session, seq]: Departure): boolean {
     const shown = this.group.newest(rider);
     if (shown !== undefined && isNewer(shown, { session, seq })) return false;
-    return this.group.leave(rider, 'left');
+    return this.group.leave(rider, 'left', { session, seq });
   }
 }
 

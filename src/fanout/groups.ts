@@ -37,6 +37,20 @@ export interface Standing {
   readonly since: number;
   /** The clock at its last full block: departures before it do not concern the watcher. */
   readonly known: number;
+  /** The last block was cut: whoever is in the next may have come in before it, and must be introduced. */
+  readonly filling: boolean;
+}
+
+/** Where a watcher stands that knows nothing. */
+export const NOWHERE: Standing = { since: 0, known: 0, filling: false };
+
+/** Where a watcher stands after a block, at the clock the block was made. */
+export function advanced(
+  before: Standing,
+  block: Pick<BlockBytes, 'upTo' | 'more' | 'full'>,
+  clock: number,
+): Standing {
+  return { since: block.upTo, known: block.full ? clock : before.known, filling: block.more };
 }
 
 /** The ages at which a silent rider becomes stale, lost, and is forgotten, ms. */
@@ -54,13 +68,15 @@ export class Group {
   clock = 0;
   private readonly rows = new Map<string, Row>();
   private readonly orders = new Map<string, { view: Order; changed: number }>();
+  /** Riders that left and by which ping: an older one that arrives late must not bring them back. */
+  private readonly departed = new Map<string, { session: number; seq: number; heardAt: number }>();
   private gone: { ref: number; reason: OutReason; changed: number }[] = [];
   /** Departures up to this clock are no longer known: who stands before it gets everything anew. */
   private goneFloor = 0;
   private lastRef = 0;
   private readonly limit: number;
   private readonly named: boolean;
-  private cache: { since: number; full: boolean; codec: Codec; block: BlockBytes }[] = [];
+  private cache: { since: number; full: boolean; filling: boolean; codec: Codec; block: BlockBytes }[] = [];
   private cacheAt = -1;
   private cacheClock = -1;
 
@@ -91,6 +107,9 @@ export class Group {
   take(position: Position, orders: readonly string[], ref?: number): boolean {
     const row = this.rows.get(position.rider);
     if (row === undefined) {
+      const departed = this.departed.get(position.rider);
+      if (departed !== undefined && isNewer(departed, position)) return false;
+      this.departed.delete(position.rider);
       const changed = ++this.clock;
       this.lastRef = ref ?? this.lastRef + 1;
       const fresh = {
@@ -115,11 +134,16 @@ export class Group {
     return true;
   }
 
-  /** Takes a rider out. Every rider that came in goes out once, with its reason. */
-  leave(rider: string, reason: OutReason): boolean {
+  /**
+   * Takes a rider out. Every rider that came in goes out once, with its reason.
+   * @param by the ping that showed it has left, if it was not the one shown here
+   */
+  leave(rider: string, reason: OutReason, by?: { session: number; seq: number }): boolean {
     const row = this.rows.get(rider);
     if (row === undefined) return false;
     this.rows.delete(rider);
+    const { session, seq } = by ?? row.position;
+    this.departed.set(rider, { session, seq, heardAt: row.position.heardAt });
     this.gone.push({ ref: row.ref, reason, changed: ++this.clock });
     if (this.gone.length > MAX_GONE) this.goneFloor = this.gone.shift()!.changed;
     return true;
@@ -158,6 +182,9 @@ export class Group {
         row.changed = ++this.clock;
       }
     }
+    for (const [rider, { heardAt }] of this.departed) {
+      if (now - heardAt > 2 * ages.positionTtlMs) this.departed.delete(rider);
+    }
     return this.clock !== clock;
   }
 
@@ -170,16 +197,17 @@ export class Group {
     }
     const full = this.needsFull(from);
     for (const entry of this.cache) {
-      if (entry.since === from.since && entry.full === full && entry.codec === codec) return entry.block;
+      const same = entry.since === from.since && entry.full === full && entry.filling === from.filling;
+      if (same && entry.codec === codec) return entry.block;
     }
-    const { block, upTo, more } = this.changes(from, at);
-    const made = { bytes: codec.encode(block), upTo, more, full };
-    this.cache.push({ since: from.since, full, codec, block: made });
+    const { block, ...rest } = this.changes(from, at);
+    const made = { bytes: codec.encode(block), ...rest };
+    this.cache.push({ since: from.since, full, filling: from.filling, codec, block: made });
     return made;
   }
 
   /** The same, not encoded. */
-  changes(standing: Standing, at: number): { block: Block; upTo: number; more: boolean } {
+  changes(standing: Standing, at: number): { block: Block; upTo: number; more: boolean; full: boolean } {
     const full = this.needsFull(standing);
     const from = full ? 0 : standing.since;
     let rows = [...this.rows.values()].filter((row) => row.changed > from);
@@ -190,7 +218,8 @@ export class Group {
     const tuples = rows.map((row) => toTuple(row.position, row.ref, row.freshness, at));
     const named: NonNullable<Block[3]> = [];
     for (const row of rows) {
-      if (this.named && row.introduced > from) named.push([row.ref, row.position.rider, [...row.orders]]);
+      if (this.named && (standing.filling || row.introduced > from))
+        named.push([row.ref, row.position.rider, [...row.orders]]);
     }
     const out: NonNullable<Block[4]> = [];
     if (!full)
@@ -199,7 +228,7 @@ export class Group {
     for (const { view, changed } of this.orders.values()) {
       if (changed > from && changed <= upTo && !(full && view.ended)) orders.push(view);
     }
-    return { block: trimmed(this.number, full, tuples, named, out, orders), upTo, more };
+    return { block: trimmed(this.number, full, tuples, named, out, orders), upTo, more, full };
   }
 
   private needsFull(standing: Standing): boolean {

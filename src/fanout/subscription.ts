@@ -2,7 +2,7 @@
 import type { Audience } from '../orders/order.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { GatewayMessage } from '../protocol/messages.ts';
-import type { Group } from './groups.ts';
+import type { Group, Standing } from './groups.ts';
 
 /** A session as the fan-out sees it. Nothing here may be called from inside another socket's handler. */
 export interface Subscriber {
@@ -30,9 +30,8 @@ export interface Subscription {
   readonly group: Group;
   /** Least ms between position frames; 0: every tick. */
   readonly minIntervalMs: number;
-  /** Standing in the group; see groups.ts. */
-  since: number;
-  known: number;
+  /** What it was last sent; see groups.ts. */
+  standing: Standing;
   lastFrameAt: number;
   /** Order channels: the offset up to which events were sent. */
   offset: number;
