@@ -15,10 +15,11 @@ export interface Bus {
   /**
    * Sends. Resolves with how many nodes listen (the demand for that channel), rejects if the broker did not
    * confirm; whether the message was sent is then unknown. Calls of one turn of the event loop share a write.
+   * The payload must not be changed afterwards.
    */
   publish(channel: string, payload: Uint8Array): Promise<number>;
   /** The one listener. It must not throw and must return quickly. */
   onMessage(listener: (channel: string, payload: Uint8Array) => void): void;
-  /** Called when all subscriptions were made anew and acknowledged: what was published before may be lost. */
+  /** Adds a listener for: all subscriptions were made anew and acknowledged, what was published before may be lost. */
   onGeneration(listener: (generation: number) => void): void;
 }

@@ -1,12 +1,11 @@
 import type { LogEntry } from '../protocol/bus-messages.ts';
 import type { Cursor, ResetReason } from '../protocol/messages.ts';
 import type { Position } from '../protocol/positions.ts';
-import type { Bus } from './bus.ts';
 
 /** A change to an order's log. `next` is the whole order record after it, as JSON, and the entry's data too. */
 export interface Append {
   readonly order: string;
-  /** The same key gives the same answer, and no second entry. */
+  /** The same key gives the same cursor and no second entry, for `ttl` ms and while this log (its epoch) lives. */
   readonly key: string;
   /** The offset the change was computed on (0: none yet). Another top offset: `conflict`. */
   readonly expect: number;
@@ -14,7 +13,7 @@ export interface Append {
   readonly data: string;
   /** The snapshot after it, JSON. */
   readonly snapshot: string;
-  /** ms the log, its snapshot and its keys are kept from now on. */
+  /** ms the log, its snapshot and this key are kept from now on. */
   readonly ttl: number;
 }
 
@@ -49,7 +48,7 @@ export interface Store {
   putPositions(positions: readonly Position[]): Promise<void>;
   /** Newest positions, in the order asked; undefined where none is kept. */
   getPositions(riders: readonly string[]): Promise<(Position | undefined)[]>;
-  /** The newest position of every rider whose newest position is in that zone. */
+  /** The newest position of every rider whose newest position is in that zone, in no order. */
   zonePositions(zone: string): Promise<Position[]>;
   /** Forgets a rider's position if no newer one arrived than the given (session, seq). */
   dropPosition(rider: string, session: number, seq: number): Promise<void>;
@@ -69,7 +68,10 @@ export interface Store {
   /** What happened since the cursor; undefined if there is no such order. At most `limit` entries. */
   recover(order: string, since: Cursor, limit: number): Promise<Recovered | undefined>;
 
-  /** Puts or removes (record undefined) an order in an index; a lower version than the stored one is ignored. */
+  /**
+   * Puts or removes (record undefined) an order in an index; a lower version than the stored one is ignored. A removal
+   * is remembered for ten minutes, so that a write that was late does not bring the order back.
+   */
   indexOrder(index: OrderIndex, order: string, version: number, record: string | undefined): Promise<void>;
   /** The records in an index, in no order. */
   indexedOrders(index: OrderIndex): Promise<string[]>;
@@ -79,17 +81,4 @@ export interface Store {
 export interface OrderIndex {
   readonly of: 'rider' | 'partner';
   readonly id: string;
-}
-
-/** Backbone: bus and store of one kind, and its health. */
-export interface Backbone {
-  readonly bus: Bus;
-  readonly store: Store;
-  /** 'memory' or 'redis', for health and logs. */
-  readonly kind: string;
-  /** Resolves when usable; rejects with a message that says what to check. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  /** Whether commands and messages go through, as far as known. */
-  healthy(): boolean;
 }

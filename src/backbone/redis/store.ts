@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import type { LogEntry } from '../../protocol/bus-messages.ts';
+import { channelName } from '../../protocol/channel.ts';
+import type { Cursor } from '../../protocol/messages.ts';
+import type { Position } from '../../protocol/positions.ts';
+import { INDEX_TTL, LOG_ENTRIES, SESSION_TTL, sessionFloor, TOMBSTONE_TTL } from '../limits.ts';
+import type { Append, Appended, LogState, OrderIndex, Recovered, Store } from '../store.ts';
+import type { Connection } from './connection.ts';
+import type { Keys } from './keys.ts';
+import { parsePosition, positionText } from './position-text.ts';
+import { Script } from './script.ts';
+import { Zones } from './zones.ts';
+
+/** Keys in one MGET. */
+const CHUNK = 512;
+
+/** The store in Redis: what must be atomic is a Lua script, and the scripts' keys share a hash tag. */
+export class RedisStore implements Store {
+  private readonly redis: Connection;
+  private readonly keys: Keys;
+  private readonly positionTtlMs: number;
+  private readonly zones: Zones;
+  private readonly put = new Script('put-position');
+  private readonly drop = new Script('drop-position');
+  private readonly next = new Script('next-session');
+  private readonly append_ = new Script('append');
+  private readonly recover_ = new Script('recover');
+  private readonly index = new Script('index-order');
+
+  constructor(redis: Connection, keys: Keys, positionTtlMs: number) {
+    this.redis = redis;
+    this.keys = keys;
+    this.positionTtlMs = positionTtlMs;
+    this.zones = new Zones(redis, keys, positionTtlMs);
+  }
+
+  async putPositions(positions: readonly Position[]): Promise<void> {
+    const kept = await Promise.all(
+      positions.map((p) =>
+        this.put.run(
+          this.redis,
+          [this.keys.rider(p.rider, 'p')],
+          [p.session, p.seq, positionText(p), this.positionTtlMs],
+        ),
+      ),
+    );
+    // After the positions: who finds a rider in a zone must find its position there.
+    const stored = positions.map((position, i) => ({ position, entered: kept[i] === 2 }));
+    await this.zones.note(stored.filter((_, i) => kept[i] !== 0));
+  }
+
+  async getPositions(riders: readonly string[]): Promise<(Position | undefined)[]> {
+    const reads: Promise<(Position | undefined)[]>[] = [];
+    for (let from = 0; from < riders.length; from += CHUNK) {
+      reads.push(this.readPositions(riders.slice(from, from + CHUNK)));
+    }
+    return (await Promise.all(reads)).flat();
+  }
+
+  async zonePositions(zone: string): Promise<Position[]> {
+    const noted = await this.zones.riders(zone);
+    const positions = await this.getPositions(noted.map(({ rider }) => rider));
+    this.zones.prune(
+      zone,
+      noted.filter((_, i) => positions[i]?.zone !== zone),
+    );
+    return positions.filter((position) => position?.zone === zone) as Position[];
+  }
+
+  async dropPosition(rider: string, session: number, seq: number): Promise<void> {
+    await this.drop.run(this.redis, [this.keys.rider(rider, 'p')], [session, seq]);
+  }
+
+  async nextSession(rider: string): Promise<number> {
+    const floor = sessionFloor(Date.now());
+    return Number(await this.next.run(this.redis, [this.keys.rider(rider, 'n')], [floor, SESSION_TTL]));
+  }
+
+  async currentSession(rider: string): Promise<number> {
+    return Number(await this.redis.run((redis) => redis.get(this.keys.rider(rider, 'n'))));
+  }
+
+  async append({ order, key, expect, data, snapshot, ttl }: Append): Promise<Appended> {
+    const keys = [
+      ...this.logKeys(order),
+      this.keys.order(order, `i:${key}`),
+      this.keys.channel(channelName('order', order)),
+    ];
+    const args = [expect, ttl, randomId(), randomId(), Date.now(), data, snapshot, LOG_ENTRIES];
+    const [result, ...rest] = (await this.append_.run(this.redis, keys, args)) as [string, ...string[]];
+    if (result === 'conflict') return { result, offset: Number(rest[0]) };
+    return { result: result as 'appended' | 'duplicate', cursor: cursorOf(rest) };
+  }
+
+  async readOrder(order: string): Promise<LogState | undefined> {
+    const reply = await this.recover_.run(this.redis, this.logKeys(order), []);
+    return reply === null ? undefined : stateOf(reply as string[]);
+  }
+
+  async recover(order: string, since: Cursor, limit: number): Promise<Recovered | undefined> {
+    const args = [since.epoch, since.offset, since.id, limit];
+    const reply = (await this.recover_.run(this.redis, this.logKeys(order), args)) as string[] | null;
+    if (reply === null) return undefined;
+    const state = stateOf(reply);
+    const verdict = reply[4] as Recovered['verdict'];
+    const entries: LogEntry[] = [];
+    for (let i = 5; i < reply.length; i += 5) {
+      entries.push({
+        epoch: state.cursor.epoch,
+        offset: Number(reply[i]),
+        id: reply[i + 1]!,
+        prev: reply[i + 2]!,
+        at: Number(reply[i + 3]),
+        data: reply[i + 4]!,
+      });
+    }
+    return { state, verdict, entries };
+  }
+
+  async indexOrder(
+    { of, id }: OrderIndex,
+    order: string,
+    version: number,
+    record: string | undefined,
+  ): Promise<void> {
+    const keys = [this.keys.index(of, id, 'o'), this.keys.index(of, id, `t:${order}`)];
+    const put = record === undefined ? '0' : '1';
+    await this.index.run(this.redis, keys, [order, version, put, record ?? '', INDEX_TTL, TOMBSTONE_TTL]);
+  }
+
+  async indexedOrders({ of, id }: OrderIndex): Promise<string[]> {
+    const values = await this.redis.run((redis) => redis.hvals(this.keys.index(of, id, 'o')));
+    return values.map((value) => value.slice(value.indexOf('|') + 1));
+  }
+
+  private async readPositions(riders: readonly string[]): Promise<(Position | undefined)[]> {
+    const keys = riders.map((rider) => this.keys.rider(rider, 'p'));
+    const texts = await this.redis.run((redis) => redis.mget(...keys));
+    return texts.map((text, i) => (text === null ? undefined : parsePosition(riders[i]!, text)));
+  }
+
+  private logKeys(order: string): string[] {
+    return ['m', 's', 'st'].map((part) => this.keys.order(order, part));
+  }
+}
+
+function cursorOf([epoch, offset, id]: readonly string[]): Cursor {
+  return { epoch: epoch!, offset: Number(offset), id: id! };
+}
+
+function stateOf(reply: readonly string[]): LogState {
+  return { cursor: cursorOf(reply), snapshot: reply[3]! };
+}
+
+/** 72 random bits; no character of it is a separator anywhere. */
+function randomId(): string {
+  return randomBytes(9).toString('base64url');
+}
