@@ -1,0 +1,195 @@
+import { emitter } from './emitter.ts';
+import { clean, metres, thin, type Waiting } from './queue.ts';
+import type { Client, Pace, Ping, Rider, RiderEvents, RiderOptions } from './types.ts';
+import type { Core, Message, Part, WirePing } from './wire.ts';
+
+const UNPACED: Pace = { intervalMs: 1000, minMoveM: 0, accuracy: 'high' };
+/** Fixes come with jitter: one that is this early for the pace still counts as on time. */
+const EARLY = 0.8;
+/** A rider that stands still is heard this often, ms: well within the gateway's 30 s to stale. */
+const STILL_MS = 10_000;
+/** More than so many bytes on the way out: keep the rest, it may thin. */
+const BUFFER_BYTES = 65_536;
+const SAVE_MS = 1000;
+
+/**
+ * Sends a rider's pings. At least once to the gateway, which shows each at most once: what is not acknowledged is sent
+ * again with the same number. Offline pings wait, bounded by count and age; what is dropped is a `drop` event. Connect
+ * with `background: true`.
+ */
+export function rider(c: Client, o: RiderOptions = {}): Rider {
+  const core = c as Core;
+  const { on, emit } = emitter<RiderEvents>();
+  const { max = 500, maxAgeMs = 600_000, whenFull = 'thin' } = o.queue ?? {};
+
+  /** Not acknowledged, oldest first; the numbered ones are at its head. */
+  let queue: Waiting[] = [];
+  let session: number | undefined;
+  /** The highest number given in this session. */
+  let top = 0;
+  let pace = UNPACED;
+  let last: Ping | undefined;
+  let lastAt = 0;
+  /** What an earlier run of the app left comes first. */
+  let loaded = !o.store;
+  let saving: ReturnType<typeof setTimeout> | undefined;
+
+  const paceNow = () => (pace.until && core.now() > pace.until ? UNPACED : pace);
+
+  function tooSoon(ping: Ping, now: number): boolean {
+    const { intervalMs, minMoveM } = paceNow();
+    const elapsed = now - lastAt;
+    // A clock that was set back must not silence the rider.
+    if (!last || elapsed < 0) return false;
+    if (elapsed < EARLY * intervalMs) return true;
+    return elapsed < Math.max(intervalMs, STILL_MS) && metres(last, ping) < minMoveM;
+  }
+
+  function push(ping: Ping): 'sent' | 'queued' | 'skipped' {
+    const now = Date.now();
+    if (!(Math.abs(ping.lat) <= 90 && Math.abs(ping.lng) <= 180)) {
+      emit('drop', { count: 1, reason: 'rejected' });
+      return 'skipped';
+    }
+    if (tooSoon(ping, now)) return 'skipped';
+    last = ping;
+    lastAt = now;
+    const waiting: Waiting = { ping: clean(ping, now) };
+    queue.push(waiting);
+    bound();
+    send();
+    changed();
+    return waiting.sent ? 'sent' : 'queued';
+  }
+
+  function keep(next: Waiting[], reason: RiderEvents['drop']['reason']): void {
+    const count = queue.length - next.length;
+    queue = next;
+    if (count) emit('drop', { count, reason });
+  }
+
+  function bound(): void {
+    const oldest = Date.now() - maxAgeMs;
+    keep(
+      queue.filter(({ ping }) => ping.at >= oldest),
+      'age',
+    );
+    if (queue.length > max) keep(whenFull === 'thin' ? thin(queue) : queue.slice(-max), 'full');
+  }
+
+  /** Sends what this link has not seen, in batches, as long as they flow. */
+  function send(): void {
+    const limits = core.welcome?.limits;
+    if (!limits || session === undefined || !loaded) return;
+    for (;;) {
+      const batch = queue.filter((waiting) => !waiting.sent).slice(0, limits.pingsPerFrame);
+      if (!batch.length || core.buffered() > BUFFER_BYTES) return;
+      const pings = batch.map((waiting): WirePing => {
+        waiting.sent = true;
+        waiting.seq ??= ++top;
+        return { ...waiting.ping, at: core.toServer(waiting.ping.at), seq: waiting.seq };
+      });
+      core.send({ t: 'ping', pings });
+    }
+  }
+
+  function begin({ session: now, seq }: NonNullable<Message<'welcome'>['rider']>): void {
+    for (const waiting of queue) {
+      waiting.sent = false;
+      // Numbers mean nothing in another session.
+      if (now !== session) waiting.seq = undefined;
+    }
+    top = now === session ? Math.max(top, seq) : seq;
+    session = now;
+    acknowledge(seq);
+    bound();
+    send();
+  }
+
+  function acknowledge(upTo: number): void {
+    const before = queue.length;
+    queue = queue.filter(({ seq }) => seq === undefined || seq > upTo);
+    if (queue.length === before) return;
+    changed();
+    emit('ack', { upTo, queued: queue.length });
+  }
+
+  function changed(): void {
+    if (!o.store || saving) return;
+    saving = setTimeout(() => {
+      saving = undefined;
+      void o.store?.save(queue.map(({ ping }) => ping));
+    }, SAVE_MS);
+  }
+
+  const part: Part = {
+    hello(hello) {
+      hello.rider = { session };
+    },
+    take(m) {
+      if (m.t === 'welcome' && m.rider) begin(m.rider);
+      else if (m.t === 'pinged') {
+        acknowledge(m.seq);
+        if (m.refused?.length) emit('drop', { count: m.refused.length, reason: 'rejected' });
+        send();
+      } else if (m.t === 'error' && m.of === 'ping') {
+        // A frame the gateway cannot read is never acknowledged, and would be no better the next time.
+        keep(
+          queue.filter(({ sent }) => !sent),
+          'rejected',
+        );
+      } else if (m.t === 'pace') {
+        const { t: _, ...next } = m;
+        pace = next;
+        emit('pace', next);
+      }
+    },
+    close,
+  };
+
+  function close(): void {
+    core.parts.delete(part);
+  }
+
+  function flush(timeoutMs = 5000): Promise<boolean> {
+    send();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        off();
+        resolve(!queue.length);
+      };
+      const timer = setTimeout(done, timeoutMs);
+      const off = on('ack', ({ queued }) => queued || done());
+      if (!queue.length) done();
+    });
+  }
+
+  core.parts.add(part);
+  const known = core.welcome?.rider;
+  if (known) begin(known);
+  else if (core.welcome) core.redial();
+  void o.store
+    ?.load()
+    .catch(() => [])
+    .then((kept) => {
+      queue = [...kept.map((ping) => ({ ping: ping as Waiting['ping'] })), ...queue];
+      loaded = true;
+      bound();
+      send();
+    });
+
+  return {
+    push,
+    get pace() {
+      return paceNow();
+    },
+    get queued() {
+      return queue.length;
+    },
+    flush,
+    on,
+    close,
+    [Symbol.dispose]: close,
+  };
+}

@@ -1,0 +1,60 @@
+/** What parts of the SDK say to each other. Internal: nothing exported to apps may reach this file. */
+import type {
+  ClientMessage,
+  ClientMessages,
+  GatewayMessage,
+  GatewayMessages,
+} from '../../src/protocol/messages.ts';
+import type { Client, ClientError, Reason } from './types.ts';
+
+export type {
+  Block,
+  ClientMessage,
+  Cursor as WireCursor,
+  Order as WireOrder,
+  OrderEvent,
+  Ping as WirePing,
+  PositionTuple,
+} from '../../src/protocol/messages.ts';
+export type Message<T extends keyof GatewayMessages> = GatewayMessages[T];
+export type Hello = ClientMessages['hello'];
+export type { GatewayMessage };
+
+/** Something that lives on a client over whatever links come and go: a watch, a rider. */
+export interface Part {
+  /** Adds to the hello of a new link. */
+  hello?(hello: Hello): void;
+  /** Every message, the welcome included. */
+  take(message: GatewayMessage): void;
+  /** The link came or went. */
+  state?(): void;
+  /** The client closes. */
+  close(): void;
+}
+
+/** The client as the roles see it. */
+export interface Core extends Client {
+  readonly parts: Set<Part>;
+  /** Of the live link; undefined while there is none. */
+  readonly welcome: Message<'welcome'> | undefined;
+  /** A time of this device's clock, on the gateway's. */
+  toServer(at: number): number;
+  /** `now()` when the last frame of the live link arrived. */
+  readonly heardAt: number;
+  /** A number no other watch of this client has. */
+  nextWatch(): number;
+  /** Does nothing without a live link. */
+  send(message: ClientMessage): unknown;
+  buffered(): number;
+  /** Leaves this link for another at once. */
+  redial(): void;
+}
+
+export function fault(
+  code: number | string,
+  reason: Reason,
+  message: string,
+  retryable = false,
+): ClientError {
+  return Object.assign(new Error(message), { name: 'ClientError', code, reason, retryable });
+}

@@ -1,0 +1,273 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { watchFleet } from '../src/fleet.ts';
+import type { Fleet, FleetOptions, Selector } from '../src/types.ts';
+import { event, order, positions, type Rig, rig, settle, tuple, watching } from './pair.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_764_000_000_000 });
+  vi.spyOn(Math, 'random').mockReturnValue(0.5);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+function log(fleet: Fleet): string[] {
+  const lines: string[] = [];
+  fleet.on('batch', (ids) => lines.push(`batch ${[...ids].sort()}`));
+  fleet.on('enter', (id) => lines.push(`enter ${id}`));
+  fleet.on('leave', (id) => lines.push(`leave ${id}`));
+  fleet.on('status', (s) => lines.push(`status ${s.id} ${s.status}`));
+  fleet.on('freshness', (f) => lines.push(f));
+  fleet.on('error', (e) => lines.push(`error ${e.code}`));
+  return lines;
+}
+
+async function watched(selector: Selector = { zone: '7' }, o?: FleetOptions) {
+  const r = rig();
+  const fleet = watchFleet(r.client, selector, o);
+  const lines = log(fleet);
+  await r.welcome();
+  return { r, fleet, lines };
+}
+
+const zone = (over = {}) =>
+  watching({
+    channel: 'zone:7',
+    block: [
+      3,
+      1,
+      [tuple(1, 7, 17), tuple(2, 8, 3)],
+      [
+        [1, 'ann', []],
+        [2, 'bob', ['42']],
+      ],
+    ],
+    ...over,
+  });
+
+async function again(r: Rig) {
+  r.link.close(1006);
+  await settle(5000);
+  return r.welcome();
+}
+
+const where = (fleet: Fleet) =>
+  Object.fromEntries(
+    [...(fleet.snapshot ?? [])].map(([id, i]) => [id, Math.round(i.position.lat * 1e5 - 5_251_630)]),
+  );
+
+describe('a zone', () => {
+  it('starts from one frame and tells of it in one batch', async () => {
+    const { r, fleet, lines } = await watched();
+    expect(r.link.of('hello')[0]!.watch).toEqual([{ w: 1, channel: 'zone:7' }]);
+    expect(fleet.snapshot).toBeUndefined();
+    r.link.give(zone());
+    await settle(16);
+    expect(lines).toEqual(['live', 'enter ann', 'enter bob', 'batch ann,bob']);
+    expect(fleet.snapshot!.get('bob')).toMatchObject({ id: 'bob', freshness: 'live', orders: ['42'] });
+    expect(where(fleet)).toEqual({ ann: 17, bob: 3 });
+  });
+
+  it('merges all that moved within 16 ms', async () => {
+    const { r, lines, fleet } = await watched();
+    r.link.give(zone());
+    await settle(16);
+    const before = fleet.snapshot;
+    lines.length = 0;
+    r.link.give(positions([3, 0, [tuple(1, 7, 18)]]), positions([3, 0, [tuple(2, 8, 4), tuple(1, 7, 19)]]));
+    expect(fleet.snapshot).toBe(before);
+    await settle(16);
+    expect(lines).toEqual(['batch ann,bob']);
+    expect(where(fleet)).toEqual({ ann: 19, bob: 4 });
+  });
+
+  it('lets riders in and out', async () => {
+    const { r, lines, fleet } = await watched();
+    r.link.give(zone());
+    await settle(16);
+    lines.length = 0;
+    r.link.give(positions([3, 0, [tuple(5, 1, 1)], [[5, 'eve', []]], [[1, 'left']]]));
+    await settle(16);
+    expect(lines).toEqual(['enter eve', 'leave ann', 'batch ann,eve']);
+    expect(Object.keys(where(fleet)).sort()).toEqual(['bob', 'eve']);
+  });
+
+  it('never goes back: not by a late frame, not on a new link with new refs, not by leaving and returning', async () => {
+    const { r, fleet } = await watched();
+    r.link.give(zone());
+    r.link.give(positions([3, 0, [tuple(1, 7, 16), tuple(2, 7, 99)]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ ann: 17, bob: 3 });
+    const link = await again(r);
+    link.give(
+      zone({
+        block: [
+          3,
+          1,
+          [tuple(1, 8, 2), tuple(2, 7, 18)],
+          [
+            [1, 'bob', []],
+            [2, 'ann', []],
+          ],
+        ],
+      }),
+    );
+    await settle(16);
+    expect(where(fleet)).toEqual({ ann: 18, bob: 3 });
+    link.give(positions([3, 0, [], undefined, [[2, 'left']]]));
+    link.give(positions([3, 0, [tuple(2, 7, 15)]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ bob: 3 });
+    link.give(positions([3, 0, [tuple(2, 7, 18)]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ ann: 18, bob: 3 });
+  });
+
+  it('drops who is not in a full block, and ignores refs it was not told of', async () => {
+    const { r, fleet, lines } = await watched();
+    r.link.give(zone());
+    await settle(16);
+    const resets: number[] = [];
+    fleet.on('reset', (n) => resets.push(n));
+    const link = await again(r);
+    link.give(zone({ block: [3, 1, [tuple(4, 8, 5), tuple(9, 1, 1)], [[4, 'bob', []]]] }));
+    await settle(16);
+    expect(where(fleet)).toEqual({ bob: 5 });
+    expect(lines).toContain('leave ann');
+    expect(resets).toEqual([1]);
+  });
+
+  it('keeps who is in the rest of a large zone that follows', async () => {
+    const { r, fleet, lines } = await watched();
+    r.link.give(zone());
+    await settle(16);
+    const link = await again(r);
+    lines.length = 0;
+    link.give(zone({ more: true, block: [3, 1, [tuple(4, 8, 5)], [[4, 'bob', []]]] }));
+    await settle(250);
+    link.give(positions([3, 0, [tuple(5, 7, 20)], [[5, 'ann', []]]]));
+    await settle(5000);
+    expect(lines.filter((l) => /enter|leave/.test(l))).toEqual([]);
+    expect(where(fleet)).toEqual({ ann: 20, bob: 5 });
+  });
+
+  it('drops who was not in the rest either', async () => {
+    const { r, fleet } = await watched();
+    r.link.give(zone());
+    const link = await again(r);
+    link.give(zone({ more: true, block: [3, 1, [tuple(4, 8, 5)], [[4, 'bob', []]]] }));
+    await settle(5016);
+    expect(where(fleet)).toEqual({ bob: 5 });
+  });
+
+  it('takes in no more than maxItems', async () => {
+    const { r, fleet } = await watched({ zone: '7' }, { maxItems: 1 });
+    r.link.give(zone());
+    await settle(16);
+    expect(fleet.snapshot!.size).toBe(1);
+  });
+
+  it('goes stale and lost while the gateway is away', async () => {
+    const { r, fleet, lines } = await watched();
+    r.link.give(zone());
+    r.client.pause();
+    await settle(30_000);
+    expect(fleet.freshness).toBe('stale');
+    await settle(90_000);
+    expect(fleet.freshness).toBe('lost');
+    r.client.resume();
+    await settle(300);
+    await r.welcome();
+    expect(fleet.freshness).toBe('lost');
+    r.link.give(zone());
+    expect(lines.filter((l) => /live|stale|lost/.test(l))).toEqual(['live', 'stale', 'lost', 'live']);
+  });
+
+  it('can be retargeted: what was there leaves, also after a refusal', async () => {
+    const { r, fleet, lines } = await watched();
+    r.link.give(zone());
+    await settle(16);
+    lines.length = 0;
+    fleet.retarget({ zone: '8' });
+    expect(r.link.sent.slice(-2)).toEqual([
+      { t: 'unwatch', w: 1 },
+      { t: 'watch', w: 2, channel: 'zone:8' },
+    ]);
+    await settle(16);
+    expect(lines.slice(0, 2)).toEqual(['leave ann', 'leave bob']);
+    r.link.give({ t: 'error', code: 'not_allowed', message: '', w: 2 });
+    expect(lines.slice(-2)).toEqual(['lost', 'error not_allowed']);
+    fleet.retarget({ zone: '7' });
+    r.link.give(zone({ w: 3 }));
+    await settle(16);
+    expect(fleet.freshness).toBe('live');
+    expect(where(fleet)).toEqual({ ann: 17, bob: 3 });
+  });
+});
+
+describe('a partner', () => {
+  const partner = (orders = [order({ id: '42', status: 'assigned', version: 2 })]) =>
+    watching({ channel: 'partner:9', block: [3, 1, [tuple(1, 7, 17)], [[1, 'ann', ['42']]], [], orders] });
+
+  it('knows its orders, and their status on the dots', async () => {
+    const { r, fleet, lines } = await watched({ partner: '9' });
+    r.link.give(partner());
+    await settle(16);
+    expect(fleet.snapshot!.get('ann')).toMatchObject({ status: 'assigned', orders: ['42'] });
+    expect(lines.filter((l) => l.startsWith('status'))).toEqual([]);
+    const next = order({ id: '42', status: 'picked_up', version: 3 });
+    r.link.give(positions([3, 0, [], undefined, undefined, [next]]));
+    await settle(16);
+    expect(lines).toContain('status 42 picked_up');
+    expect(fleet.snapshot!.get('ann')!.status).toBe('picked_up');
+    r.link.give(positions([3, 0, [], undefined, undefined, [order({ id: '42', version: 2 })]]));
+    expect(fleet.orders.get('42')!.version).toBe(3);
+  });
+
+  it('forgets orders that ended, or are gone after a reconnect', async () => {
+    const { r, fleet, lines } = await watched({ partner: '9' });
+    r.link.give(partner([order({ id: '42' }), order({ id: '43' })]));
+    const ended = order({ id: '42', status: 'delivered', version: 9, ended: true });
+    r.link.give(positions([3, 0, [], undefined, [[1, 'ended']], [ended]]));
+    expect([...fleet.orders.keys()]).toEqual(['43']);
+    expect(lines).toContain('status 42 delivered');
+    const link = await again(r);
+    link.give(partner([]));
+    expect([...fleet.orders.keys()]).toEqual([]);
+  });
+});
+
+describe('a list of orders', () => {
+  it('is one watch each, once each, and a dot named by the order', async () => {
+    const { r, fleet, lines } = await watched({ orders: ['42', '43', '42'] });
+    expect(r.link.of('hello')[0]!.watch).toMatchObject([
+      { w: 1, channel: 'order:42' },
+      { w: 2, channel: 'order:43' },
+    ]);
+    r.link.give(watching({ w: 1, c: 3, order: order({ id: '42' }), block: [3, 1, [tuple(1, 7, 17)]] }));
+    expect(fleet.freshness).toBe('catching-up');
+    r.link.give(watching({ w: 2, c: 4, order: order({ id: '43' }), block: [4, 1, []] }));
+    expect(fleet.freshness).toBe('live');
+    r.link.give(positions([4, 0, [tuple(1, 9, 1)]], [3, 0, [tuple(1, 7, 16)]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ '42': 17, '43': 1 });
+    r.link.give(event(5, { c: 4, order: order({ id: '43', status: 'arriving', version: 5 }) }));
+    expect(lines).toContain('status 43 arriving');
+    const last = order({ id: '43', status: 'delivered', version: 6, ended: true });
+    r.link.give({ t: 'closed', w: 2, reason: 'ended', order: last });
+    await settle(16);
+    expect(where(fleet)).toEqual({ '42': 17 });
+    expect([...fleet.orders.keys()]).toEqual(['42']);
+    expect(fleet.freshness).toBe('live');
+  });
+});
+
+it('closes: unwatches and says nothing more', async () => {
+  const { r, fleet, lines } = await watched();
+  r.link.give(zone());
+  fleet.close();
+  expect(r.link.of('unwatch')).toEqual([{ t: 'unwatch', w: 1 }]);
+  await settle(100_000);
+  expect(lines).toEqual(['live', 'lost']);
+});

@@ -1,0 +1,285 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { rider } from '../src/rider.ts';
+import type { Ping, RiderOptions } from '../src/types.ts';
+import { type Rig, rig, settle } from './pair.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_764_000_000_000 });
+  vi.spyOn(Math, 'random').mockReturnValue(0.5);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const granted = (session: number, seq = 0, pingsPerFrame = 100) => ({
+  role: 'rider' as const,
+  rider: { session, seq },
+  limits: { frameBytes: 65_536, framesPerSecond: 20, watches: 200, pingsPerFrame },
+});
+let way = 0;
+const fix = (over: Partial<Ping> = {}): Ping => ({ lat: 52.5 + ++way * 1e-4, lng: 13.4, ...over });
+const sent = (r: Rig) => r.link.of('ping').flatMap((m) => m.pings);
+const numbers = (r: Rig) => sent(r).map((p) => p.seq);
+
+function riding(o?: RiderOptions) {
+  const r = rig({ background: true });
+  const me = rider(r.client, o);
+  const drops: string[] = [];
+  me.on('drop', ({ count, reason }) => drops.push(`${count} ${reason}`));
+  return { r, me, drops };
+}
+
+async function again(r: Rig, session: number, seq: number, pingsPerFrame?: number) {
+  r.link.close(1006);
+  await settle(5000);
+  await r.welcome(granted(session, seq, pingsPerFrame));
+}
+
+/** Pushes at the default pace. */
+async function push(me: ReturnType<typeof rider>, n: number) {
+  const results = new Set<string>();
+  for (let i = 0; i < n; i++) {
+    results.add(me.push(fix()));
+    await settle(1000);
+  }
+  return [...results];
+}
+
+describe('numbering', () => {
+  it('sends a ping at once when live, numbered from 1', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    expect(r.link.of('hello')[0]!.rider).toEqual({});
+    expect(me.push(fix({ speed: 6.2 }))).toBe('sent');
+    expect(sent(r)).toMatchObject([{ seq: 1, speed: 6.2, at: Date.now() }]);
+    expect(me.queued).toBe(1);
+    r.link.give({ t: 'pinged', seq: 1 });
+    expect(me.queued).toBe(0);
+  });
+
+  it('goes on over reconnects in the same session and sends the un-acknowledged with the same number', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    await push(me, 5);
+    r.link.give({ t: 'pinged', seq: 2 });
+    await again(r, 500, 3);
+    expect(r.link.of('hello')[0]!.rider).toEqual({ session: 500 });
+    expect(numbers(r)).toEqual([4, 5]);
+    await push(me, 1);
+    expect(numbers(r)).toEqual([4, 5, 6]);
+  });
+
+  it('numbers anew, above the highest stored, in another session', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    await push(me, 3);
+    await again(r, 501, 7);
+    expect(numbers(r)).toEqual([8, 9, 10]);
+  });
+
+  it('never gives a number to two fixes, even if the gateway forgot some', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    await push(me, 3);
+    r.link.give({ t: 'pinged', seq: 3 });
+    await again(r, 500, 0);
+    await push(me, 1);
+    expect(numbers(r)).toEqual([4]);
+  });
+
+  it('gives fixes their time on the clock of the gateway', async () => {
+    const { r, me } = riding();
+    await r.welcome({ ...granted(500), now: Date.now() + 60_000 });
+    const at = Date.now() - 100;
+    me.push(fix({ at }));
+    expect(sent(r)[0]!.at).toBe(at + 60_000);
+  });
+});
+
+describe('queue', () => {
+  it('keeps pings while offline and sends them in batches, oldest first', async () => {
+    const { r, me } = riding();
+    await settle();
+    expect(await push(me, 5)).toEqual(['queued']);
+    await again(r, 500, 0, 2);
+    expect(r.link.of('ping').map((m) => m.pings.map((p) => p.seq))).toEqual([[1, 2], [3, 4], [5]]);
+  });
+
+  it('thins the older half when it is full, and says so', async () => {
+    const { r, me, drops } = riding({ queue: { max: 8 } });
+    const kept: number[] = [];
+    await settle();
+    for (let n = 1; n <= 9; n++) {
+      me.push({ lat: n, lng: 0 });
+      await settle(1000);
+    }
+    await again(r, 500, 0);
+    for (const ping of sent(r)) kept.push(ping.lat);
+    expect(kept).toEqual([2, 4, 6, 7, 8, 9]);
+    expect(drops).toEqual(['3 full']);
+  });
+
+  it('drops the oldest instead if told to', async () => {
+    const { me, drops } = riding({ queue: { max: 3, whenFull: 'drop-oldest' } });
+    await push(me, 5);
+    expect(me.queued).toBe(3);
+    expect(drops).toEqual(['1 full', '1 full']);
+  });
+
+  it('drops what is older than 10 minutes', async () => {
+    const { r, me, drops } = riding();
+    r.client.pause();
+    await push(me, 2);
+    await settle(600_000);
+    r.client.resume();
+    await settle(300);
+    await r.welcome(granted(500));
+    expect(sent(r)).toEqual([]);
+    expect(drops).toEqual(['2 age']);
+  });
+
+  it('is never longer than 500 by itself', async () => {
+    const { me } = riding();
+    await push(me, 590);
+    expect(me.queued).toBeLessThanOrEqual(500);
+  });
+
+  it('holds back while the network does, and goes on with the next acknowledgement', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    me.push(fix());
+    r.link.buffered = 100_000;
+    await settle(1000);
+    expect(me.push(fix())).toBe('queued');
+    r.link.buffered = 0;
+    r.link.give({ t: 'pinged', seq: 1 });
+    expect(numbers(r)).toEqual([1, 2]);
+  });
+
+  it('outlives the app in a store, which comes first', async () => {
+    const saved: unknown[][] = [];
+    const kept = [{ lat: 1, lng: 1, at: Date.now() - 5000 }];
+    const { r, me } = riding({ store: { load: async () => kept, save: (q) => void saved.push([...q]) } });
+    await settle();
+    me.push(fix());
+    await settle(1000);
+    expect(saved.at(-1)).toHaveLength(2);
+    await r.welcome(granted(500));
+    expect(sent(r).map((p) => p.lat)[0]).toBe(1);
+  });
+});
+
+describe('acknowledgement', () => {
+  it('is cumulative; refused pings are drops', async () => {
+    const { r, me, drops } = riding();
+    const acks: unknown[] = [];
+    me.on('ack', (a) => acks.push(a));
+    await r.welcome(granted(500));
+    await push(me, 4);
+    r.link.give({ t: 'pinged', seq: 3, refused: [[2, 'rate']] });
+    expect(acks).toEqual([{ upTo: 3, queued: 1 }]);
+    expect(drops).toEqual(['1 rejected']);
+  });
+
+  it('ends a flush', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    me.push(fix());
+    const done = me.flush();
+    r.link.give({ t: 'pinged', seq: 1 });
+    expect(await done).toBe(true);
+    me.push(fix());
+    await settle(1000);
+    me.push(fix());
+    const late = me.flush(2000);
+    await settle(2000);
+    expect(await late).toBe(false);
+  });
+
+  it('of a frame that cannot be read never comes: its pings are dropped', async () => {
+    const { r, me, drops } = riding();
+    await r.welcome(granted(500));
+    me.push(fix());
+    r.link.give({ t: 'error', code: 'bad_field', message: 'pings[0].lat', of: 'ping' });
+    expect(me.queued).toBe(0);
+    expect(drops).toEqual(['1 rejected']);
+  });
+});
+
+describe('pace', () => {
+  it('is 1 s until told otherwise; faster pings are skipped and not kept', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    expect(me.push(fix())).toBe('sent');
+    await settle(500);
+    expect(me.push(fix())).toBe('skipped');
+    await settle(450);
+    expect(me.push(fix())).toBe('sent');
+    expect(me.queued).toBe(2);
+  });
+
+  it('follows the gateway until it runs out', async () => {
+    const { r, me } = riding();
+    const seen: unknown[] = [];
+    me.on('pace', (p) => seen.push(p));
+    await r.welcome(granted(500));
+    r.link.give({ t: 'pace', intervalMs: 10_000, minMoveM: 0, accuracy: 'low', until: Date.now() + 30_000 });
+    expect(seen).toEqual([me.pace]);
+    expect(me.push(fix())).toBe('sent');
+    await settle(5000);
+    expect(me.push(fix())).toBe('skipped');
+    await settle(5000);
+    expect(me.push(fix())).toBe('sent');
+    await settle(20_001);
+    expect(me.pace.intervalMs).toBe(1000);
+  });
+
+  it('skips a rider that has not moved, but lets it be heard every 10 s', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    r.link.give({ t: 'pace', intervalMs: 1000, minMoveM: 5, accuracy: 'high' });
+    const here = fix();
+    expect(me.push(here)).toBe('sent');
+    await settle(5000);
+    expect(me.push({ ...here, lat: here.lat + 1e-5 })).toBe('skipped');
+    expect(me.push({ ...here, lat: here.lat + 1e-4 })).toBe('sent');
+    await settle(10_000);
+    expect(me.push({ ...here, lat: here.lat + 1e-4 })).toBe('sent');
+  });
+});
+
+describe('what phones say', () => {
+  it('is cleaned of unknowns: null, NaN, -1', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    me.push(fix({ heading: Number.NaN, speed: -1, accuracy: null as never, battery: 0.5, mocked: true }));
+    expect(Object.keys(sent(r)[0]!).sort()).toEqual(['at', 'battery', 'lat', 'lng', 'mocked', 'seq']);
+  });
+
+  it('is dropped, not thrown, when it is no place on Earth', async () => {
+    const { r, me, drops } = riding();
+    await r.welcome(granted(500));
+    expect(me.push({ lat: Number.NaN, lng: 13 })).toBe('skipped');
+    expect(me.push({ lat: 91, lng: 13 })).toBe('skipped');
+    expect(drops).toEqual(['1 rejected', '1 rejected']);
+    expect(sent(r)).toEqual([]);
+  });
+});
+
+describe('a live link', () => {
+  it('that already knows the rider is used at once', async () => {
+    const r = rig({ background: true });
+    await r.welcome(granted(500, 4));
+    rider(r.client).push(fix());
+    expect(numbers(r)).toEqual([5]);
+  });
+
+  it('is left alone by a closed rider', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    me.close();
+    await again(r, 500, 0);
+    expect(r.link.of('hello')[0]!.rider).toBeUndefined();
+  });
+});
