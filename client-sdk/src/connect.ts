@@ -82,7 +82,6 @@ export function connect(url: string | (() => string | Promise<string>), o: Optio
   }
 
   function fail(error: ClientError): void {
-    debug('error', error.message);
     emit('error', error);
   }
 
@@ -183,11 +182,10 @@ export function connect(url: string | (() => string | Promise<string>), o: Optio
   }
 
   function lose(reason: Reason, code = 0): void {
-    debug('lost', code || reason);
     if (talk?.healthy) losses = 0;
     detach();
-    if (code === 4401 && !tokens.rejected()) return finish(fault(code, reason, 'the token was refused'));
-    if (code >= 4500 && code < 5000) return finish(fault(code, reason, `closed with ${code}`));
+    if (code === 4401 && !tokens.rejected()) return finish(fault(code, reason));
+    if (code >= 4500 && code < 5000) return finish(fault(code, reason));
     const window = welcome?.reconnect;
     const wait = leaveAt
       ? leaveAt - Date.now()
@@ -251,7 +249,7 @@ export function connect(url: string | (() => string | Promise<string>), o: Optio
     return new Promise((resolve, reject) => {
       const look = () => {
         if (signal?.aborted) reject(signal.reason);
-        else if (info.state === 'closed') reject(fault(0, info.reason!, 'closed'));
+        else if (info.state === 'closed') reject(fault(0, info.reason!));
         else if (live()) resolve();
         else return;
         off();
@@ -273,17 +271,13 @@ export function connect(url: string | (() => string | Promise<string>), o: Optio
       return heardAt;
     },
     parts,
+    time,
     now: time.now,
-    toServer: time.toServer,
     on,
     ready,
     nextWatch: () => ++watches,
     send: (message) => live() && send(message),
     buffered: () => link?.buffered() ?? 0,
-    redial() {
-      detach(1000);
-      rest(info.reason);
-    },
     pause() {
       paused = true;
       suspend();
@@ -300,12 +294,9 @@ export function connect(url: string | (() => string | Promise<string>), o: Optio
 }
 
 function reasonOf(code: number): Reason {
-  const known: Record<number, Reason> = {
-    4300: 'server-restart',
-    4301: 'overload',
-    4401: 'auth',
-    4500: 'protocol',
-    4501: 'replaced',
-  };
-  return known[code] ?? (code >= 4500 && code < 5000 ? 'denied' : 'network');
+  if (code === 4300) return 'server-restart';
+  if (code === 4301) return 'overload';
+  if (code === 4401) return 'auth';
+  if (code === 4501) return 'replaced';
+  return code >= 4500 && code < 5000 ? 'denied' : 'network';
 }

@@ -7,25 +7,23 @@ export interface Emitter<E> {
   emit<K extends keyof E>(event: K, e: E[K]): void;
 }
 
-/** Listeners are called in the order added; one that throws is reported and disturbs nobody. */
+/** Listeners are called in the order added, each once; one that throws is reported and disturbs nobody. */
 export function emitter<E>(): Emitter<E> {
-  const all = new Map<keyof E, Set<Listener>>();
+  const all: { [K in keyof E]?: Set<Listener> } = {};
   return {
     on(event, listener) {
-      // Wrapped, so that adding one function twice gives two independent entries.
-      const entry = (e: never) => listener(e);
-      const set = all.get(event) ?? new Set();
-      all.set(event, set.add(entry));
-      return () => set.delete(entry);
+      all[event] ??= new Set();
+      const set = all[event].add(listener);
+      return () => set.delete(listener);
     },
     emit(event, e) {
-      for (const listener of [...(all.get(event) ?? [])]) {
+      all[event]?.forEach((listener) => {
         try {
           listener(e as never);
         } catch (error) {
           (globalThis.reportError ?? console.error)(error);
         }
-      }
+      });
     },
   };
 }

@@ -210,12 +210,7 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   const fresh = freshness(
     core,
     o.staleAfterMs,
-    {
-      known: () => whole,
-      synced,
-      word: () => (refused ? 2 : 0),
-      since: () => lostAt,
-    },
+    () => (whole ? [refused ? 2 : 0, synced() ? core.heardAt : lostAt] : undefined),
     (f) => emit('freshness', f),
   );
   aim(selector);

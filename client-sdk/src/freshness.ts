@@ -8,16 +8,8 @@ const STALE_MS = 30_000;
 /** Lost after so many times the time to stale, as the gateway's defaults have it. */
 const LOST = 4;
 
-export interface Watched {
-  /** Something is known at all. */
-  known(): boolean;
-  /** The gateway is there and its word counts. */
-  synced(): boolean;
-  /** Its last word. */
-  word(): number;
-  /** How old what we show is, on the gateway's clock; counts while it is not there. */
-  since(): number;
-}
+/** The gateway's last word, and the moment on its clock from which silence counts; undefined: nothing is known yet. */
+export type Heard = readonly [word: number, since: number] | undefined;
 
 export interface FreshnessOf {
   readonly value: Freshness;
@@ -31,37 +23,33 @@ export interface FreshnessOf {
 export function freshness(
   core: Core,
   staleMs = STALE_MS,
-  watched: Watched,
+  heard: () => Heard,
   tell: (f: Freshness) => void,
 ): FreshnessOf {
-  let value: Freshness = 'catching-up';
-  let over = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function become(next: Freshness): void {
-    if (next === value) return;
-    value = next;
+    if (next === fresh.value) return;
+    fresh.value = next;
     tell(next);
   }
 
-  function check(): void {
-    clearTimeout(timer);
-    if (over || !watched.known()) return;
-    const silent = core.now() - (watched.synced() ? core.heardAt : watched.since());
-    const byAge = silent >= LOST * staleMs ? 2 : silent >= staleMs ? 1 : 0;
-    if (byAge < 2) timer = setTimeout(check, (byAge ? LOST : 1) * staleMs - silent);
-    become(words[Math.max(byAge, watched.word())]!);
-  }
-
-  return {
-    get value() {
-      return value;
-    },
-    check,
-    end(last) {
+  const fresh = {
+    value: 'catching-up' as Freshness,
+    check() {
       clearTimeout(timer);
-      over = true;
+      const now = heard();
+      if (!now) return;
+      const silent = core.now() - now[1];
+      const byAge = silent < staleMs ? 0 : silent < LOST * staleMs ? 1 : 2;
+      if (byAge < 2) timer = setTimeout(fresh.check, (byAge ? LOST : 1) * staleMs - silent);
+      become(words[Math.max(byAge, now[0])]!);
+    },
+    end(last: Freshness) {
+      fresh.check = () => {};
+      clearTimeout(timer);
       become(last);
     },
   };
+  return fresh;
 }

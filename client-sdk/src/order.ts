@@ -167,12 +167,7 @@ export function watchOrder<St extends string = string>(
   const fresh = freshness(
     core,
     o.staleAfterMs,
-    {
-      known: () => order !== undefined,
-      synced: () => sub.synced,
-      word: () => word,
-      since: () => position?.at ?? core.heardAt,
-    },
+    () => order && [word, sub.synced || !position ? core.heardAt : position.at],
     (f) => emit('freshness', f),
   );
   const stop = () => close('lost');

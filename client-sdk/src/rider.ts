@@ -11,6 +11,8 @@ const STILL_MS = 10_000;
 /** More than so many bytes on the way out: keep the rest, it may thin. */
 const BUFFER_BYTES = 65_536;
 const SAVE_MS = 1000;
+/** No ping is longer on the wire. */
+const PING_BYTES = 256;
 
 /**
  * Sends a rider's pings. At least once to the gateway, which shows each at most once: what is not acknowledged is sent
@@ -81,13 +83,14 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
   function send(): void {
     const limits = core.welcome?.limits;
     if (!limits || session === undefined || !loaded) return;
+    const most = Math.max(1, Math.min(limits.pingsPerFrame, Math.floor(limits.frameBytes / PING_BYTES)));
     for (;;) {
-      const batch = queue.filter((waiting) => !waiting.sent).slice(0, limits.pingsPerFrame);
+      const batch = queue.filter((waiting) => !waiting.sent).slice(0, most);
       if (!batch.length || core.buffered() > BUFFER_BYTES) return;
       const pings = batch.map((waiting): WirePing => {
         waiting.sent = true;
         waiting.seq ??= ++top;
-        return { ...waiting.ping, at: core.toServer(waiting.ping.at), seq: waiting.seq };
+        return { ...waiting.ping, at: waiting.ping.at + core.time.skew, seq: waiting.seq };
       });
       core.send({ t: 'ping', pings });
     }
@@ -106,9 +109,10 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     send();
   }
 
-  function acknowledge(upTo: number): void {
+  /** Refused pings are over wherever they stand: the gateway may take later ones before earlier ones. */
+  function acknowledge(upTo: number, refused?: ReadonlySet<number>): void {
     const before = queue.length;
-    queue = queue.filter(({ seq }) => seq === undefined || seq > upTo);
+    queue = queue.filter(({ seq }) => seq === undefined || (seq > upTo && !refused?.has(seq)));
     if (queue.length === before) return;
     changed();
     emit('ack', { upTo, queued: queue.length });
@@ -129,15 +133,10 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     take(m) {
       if (m.t === 'welcome' && m.rider) begin(m.rider);
       else if (m.t === 'pinged') {
-        acknowledge(m.seq);
-        if (m.refused?.length) emit('drop', { count: m.refused.length, reason: 'rejected' });
+        const refused = new Set(m.refused?.map(([seq]) => seq));
+        acknowledge(m.seq, refused);
+        if (refused.size) emit('drop', { count: refused.size, reason: 'rejected' });
         send();
-      } else if (m.t === 'error' && m.of === 'ping') {
-        // A frame the gateway cannot read is never acknowledged, and would be no better the next time.
-        keep(
-          queue.filter(({ sent }) => !sent),
-          'rejected',
-        );
       } else if (m.t === 'pace') {
         const { t: _, ...next } = m;
         pace = next;
@@ -168,7 +167,11 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
   core.parts.add(part);
   const known = core.welcome?.rider;
   if (known) begin(known);
-  else if (core.welcome) core.redial();
+  else if (core.welcome) {
+    // Not known as a rider on this link: the next hello says so.
+    core.pause();
+    core.resume();
+  }
   void o.store
     ?.load()
     .catch(() => [])

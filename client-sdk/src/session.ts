@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import { answered, type Clock } from './clock.ts';
 import type { Credentials } from './credentials.ts';
 import { watchdog } from './watchdog.ts';
 import type { ClientMessage, GatewayMessage, Message } from './wire.ts';
@@ -54,7 +54,7 @@ export function session({ time, tokens, signal, send, dead, stale }: SessionPart
   function begin(m: Message<'welcome'>): void {
     welcome = m;
     rtt = Date.now() - greetedAt;
-    time.answered(m.now, rtt);
+    answered(time, m.now, rtt);
     liveAt = heardAt = Date.now();
     dog.start(m.heartbeat);
     granted(m.tokenTtl);
@@ -62,7 +62,7 @@ export function session({ time, tokens, signal, send, dead, stale }: SessionPart
 
   function granted(ttl: number): void {
     tokens.granted(ttl);
-    renewIn(0.8 * ttl, Math.max(1000, ttl / 20));
+    renewIn(Math.max(1000, 0.8 * ttl), Math.max(1000, ttl / 20));
   }
 
   function renewIn(ms: number, retryMs: number): void {
@@ -104,12 +104,9 @@ export function session({ time, tokens, signal, send, dead, stale }: SessionPart
     take(m) {
       if (m.t === 'welcome') begin(m);
       else if (m.t === 'refreshed') granted(m.tokenTtl);
-      else if (m.t === 'positions') time.heard(m.at);
-      else if (m.t === 'beat') {
-        if (answer) {
-          rtt = answer;
-          time.answered(m.now, rtt);
-        } else time.heard(m.now);
+      else if (m.t === 'beat' && answer) {
+        rtt = answer;
+        answered(time, m.now, rtt);
       }
     },
     // Half the window at once, the rest soon: never stalls the gateway, and stays far below its limit of frames.

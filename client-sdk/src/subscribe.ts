@@ -89,10 +89,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
           if (m.of !== 'ack') refused(m);
         } else {
           leave();
-          sink.over(
-            m.order,
-            m.reason === 'denied' ? fault(m.reason, 'denied', 'no longer allowed') : undefined,
-          );
+          sink.over(m.order, m.reason === 'denied' ? fault(m.reason, 'denied') : undefined);
         }
       }
     },

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The public types of the SDK. Self-contained: nothing here names the gateway's code. */
 
 /** Undoes what returned it. Calling it twice is harmless. */

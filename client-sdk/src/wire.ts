@@ -5,6 +5,7 @@ import type {
   GatewayMessage,
   GatewayMessages,
 } from '../../src/protocol/messages.ts';
+import type { Clock } from './clock.ts';
 import type { Client, ClientError, Reason } from './types.ts';
 
 export type {
@@ -37,8 +38,7 @@ export interface Core extends Client {
   readonly parts: Set<Part>;
   /** Of the live link; undefined while there is none. */
   readonly welcome: Message<'welcome'> | undefined;
-  /** A time of this device's clock, on the gateway's. */
-  toServer(at: number): number;
+  readonly time: Clock;
   /** `now()` when the last frame of the live link arrived. */
   readonly heardAt: number;
   /** A number no other watch of this client has. */
@@ -46,14 +46,13 @@ export interface Core extends Client {
   /** Does nothing without a live link. */
   send(message: ClientMessage): unknown;
   buffered(): number;
-  /** Leaves this link for another at once. */
-  redial(): void;
 }
 
+/** An error for the app; without a message it says reason and code. */
 export function fault(
   code: number | string,
   reason: Reason,
-  message: string,
+  message = `${reason} ${code}`,
   retryable = false,
 ): ClientError {
   return Object.assign(new Error(message), { name: 'ClientError', code, reason, retryable });

@@ -157,6 +157,26 @@ describe('queue', () => {
     expect(numbers(r)).toEqual([1, 2]);
   });
 
+  it('sends no frame larger than the gateway takes', async () => {
+    const { r, me } = riding();
+    r.client.pause();
+    const wide = {
+      heading: 123.4567890123457,
+      speed: 1.234567890123457,
+      accuracy: 12.34567890123457,
+      battery: 0.1234567890123456,
+    };
+    for (let n = 0; n < 40; n++) {
+      me.push(fix({ lng: -113.4049712345679, ...wide, mocked: true }));
+      await settle(1000);
+    }
+    r.client.resume();
+    await settle(300);
+    await r.welcome({ ...granted(500), limits: { ...granted(500).limits, frameBytes: 4096 } });
+    expect(numbers(r)).toHaveLength(40);
+    for (const frame of r.link.of('ping')) expect(JSON.stringify(frame).length).toBeLessThanOrEqual(4096);
+  });
+
   it('outlives the app in a store, which comes first', async () => {
     const saved: unknown[][] = [];
     const kept = [{ lat: 1, lng: 1, at: Date.now() - 5000 }];
@@ -197,12 +217,12 @@ describe('acknowledgement', () => {
     expect(await late).toBe(false);
   });
 
-  it('of a frame that cannot be read never comes: its pings are dropped', async () => {
+  it('of refused pings out of turn ends them too', async () => {
     const { r, me, drops } = riding();
     await r.welcome(granted(500));
-    me.push(fix());
-    r.link.give({ t: 'error', code: 'bad_field', message: 'pings[0].lat', of: 'ping' });
-    expect(me.queued).toBe(0);
+    await push(me, 3);
+    r.link.give({ t: 'pinged', seq: 0, refused: [[2, 'range']] });
+    expect(me.queued).toBe(2);
     expect(drops).toEqual(['1 rejected']);
   });
 });

@@ -1,0 +1,72 @@
+/** What is published: files that run, and declarations that need nothing but themselves. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../..');
+const dir = mkdtempSync(join(tmpdir(), 'ridecast-build-'));
+const dist = join(dir, 'dist');
+const node = (...args: string[]) => execFileSync(process.execPath, args, { cwd: dir, encoding: 'utf8' });
+
+beforeAll(() => node(join(root, 'scripts/build-sdk.mjs'), dist));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+it('has the entries package.json names', () => {
+  const { exports } = JSON.parse(readFileSync(join(root, 'client-sdk/package.json'), 'utf8'));
+  const named = Object.values(exports).flatMap((e) =>
+    typeof e === 'string' ? e : Object.values(e as object),
+  );
+  const built = readdirSync(dist).map((name) => `./dist/${name}`);
+  expect(built).toEqual(expect.arrayContaining(named.filter((path) => path !== './package.json')));
+});
+
+it.each(['index.js', 'ridecast.js'])(
+  'runs %s in Node as it is, and importing it does nothing',
+  async (file) => {
+    const sdk = await import(pathToFileURL(join(dist, file)).href);
+    expect(Object.keys(sdk)).toEqual(
+      expect.arrayContaining(['connect', 'rider', 'watchFleet', 'watchOrder']),
+    );
+    expect(readFileSync(join(dist, file), 'utf8')).not.toMatch(/\beval\(|new Function/);
+  },
+);
+
+/** Compiles a consumer that sees the declarations alone, library check on. */
+function compile(code: string): string {
+  writeFileSync(join(dir, 'app.ts'), code);
+  const options = {
+    strict: true,
+    noEmit: true,
+    module: 'nodenext',
+    target: 'es2022',
+    types: [],
+    lib: ['es2022', 'dom'],
+  };
+  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['app.ts'] }));
+  try {
+    return node(join(root, 'node_modules/typescript/bin/tsc'), '-p', dir);
+  } catch (error) {
+    return String((error as { stdout: string }).stdout);
+  }
+}
+
+const app = (status: string) => `
+  import { connect, watchOrder, type Position } from './dist/index.js';
+  import { animate } from './dist/smooth.js';
+  const client = connect('wss://x/v1/ws', { token: async (why, signal) => why });
+  const order = watchOrder<'picked_up' | 'delivered'>(client, '42');
+  order.on('position', (p: Position) => p.lat);
+  order.on('status', (s) => { if (s.status === '${status}') order.close(); });
+  animate(order, (pose) => pose.heading);
+`;
+
+it('types an app that has nothing but the declarations', () => {
+  expect(compile(app('delivered'))).toBe('');
+});
+
+it('finds a status that the app does not have', () => {
+  expect(compile(app('flown'))).toContain('TS2367');
+});
