@@ -89,7 +89,8 @@ export class RedisBus implements Bus {
       member = { channel, acknowledged: 0, waiting: undefined };
       this.members.set(name, member);
     }
-    if (member.acknowledged === this.parts.subscriber.link) return Promise.resolve();
+    const { subscriber } = this.parts;
+    if (subscriber.ready && member.acknowledged === subscriber.link) return Promise.resolve();
     if (member.waiting === undefined) {
       member.waiting = this.wait(name, member);
       this.change(name);

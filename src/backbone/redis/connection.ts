@@ -67,6 +67,7 @@ export class Connection {
       lazyConnect: true,
       connectionName: parts.name,
       connectTimeout: parts.timeoutMs * SILENCE,
+      disconnectTimeout: 100, // ms for a polite end; ioredis keeps the process up for as long
       enableOfflineQueue: false,
       autoResubscribe: false,
       autoResendUnfulfilledCommands: false,
