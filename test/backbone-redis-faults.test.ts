@@ -10,8 +10,8 @@ import { write } from './contract/orders.ts';
 import { at } from './contract/positions.ts';
 import { type RedisServer, startRedis } from './support/redis.ts';
 
-/** Short, so that faults are found soon; no test asks how soon. */
-const timing = { commandTimeoutMs: 200, heartbeatMs: 100 };
+/** For faults that only time can show: found soon. No test asks how soon. */
+const quick = { commandTimeoutMs: 200, heartbeatMs: 100 };
 
 let server: RedisServer;
 let running: Backbone[] = [];
@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<RedisBackboneOptions> = {}): Promise<Backbone> {
-  const node = redisBackbone({ url: server.url, prefix: 't:', ...timing, ...options });
+  const node = redisBackbone({ url: server.url, prefix: 't:', ...options });
   running.push(node);
   await node.start();
   return node;
@@ -70,7 +70,7 @@ describe('start', () => {
 
   test('gives up on a Redis that accepts and never answers', async () => {
     await server.kill('SIGSTOP');
-    await expect(start()).rejects.toThrow(`127.0.0.1:${server.port}`);
+    await expect(start(quick)).rejects.toThrow(`127.0.0.1:${server.port}`);
   });
 
   test('refuses a prefix that would tear hash tags apart', () => {
@@ -111,7 +111,7 @@ describe('subscriber connection', () => {
   });
 
   test('a subscribe while it is away waits for it', async () => {
-    const a = await start({ commandTimeoutMs: 5000 });
+    const a = await start({ commandTimeoutMs: 10_000 });
     const inbox = new Inbox(a);
     const channel = `order:${fresh('o')}`;
     await server.kill();
@@ -125,7 +125,7 @@ describe('subscriber connection', () => {
 
   test('a subscribe that waited in vain rejects and leaves nothing behind', async () => {
     const warnings: string[] = [];
-    const a = await start({ log: { info() {}, warn: (line) => warnings.push(line) } });
+    const a = await start({ ...quick, log: { info() {}, warn: (line) => warnings.push(line) } });
     const [channel, before] = [`order:${fresh('o')}`, `order:${fresh('o')}`];
     await a.bus.subscribe(before);
     await server.kill();
@@ -143,7 +143,7 @@ describe('subscriber connection', () => {
 
 describe('redis', () => {
   test('hung: every command rejects, nothing crashes; awake again: all goes on', async () => {
-    const [a, b] = [await start(), await start()];
+    const [a, b] = [await start(quick), await start(quick)];
     const inbox = new Inbox(a);
     const channel = `order:${fresh('o')}`;
     await a.bus.subscribe(channel);
@@ -178,7 +178,7 @@ describe('redis', () => {
 
   test('hung for good: connections are cut and made anew until one works', async () => {
     const warnings: string[] = [];
-    const a = await start({ log: { info() {}, warn: (line) => warnings.push(line) } });
+    const a = await start({ ...quick, log: { info() {}, warn: (line) => warnings.push(line) } });
     const inbox = new Inbox(a);
     const channel = `order:${fresh('o')}`;
     await a.bus.subscribe(channel);
@@ -288,7 +288,7 @@ describe('redis', () => {
 describe('the way to redis', () => {
   test('half open: a connection that only swallows is cut and replaced', async () => {
     const way = await tunnel(server.port);
-    const [a, b] = [await start({ url: way.url }), await start()];
+    const [a, b] = [await start({ ...quick, url: way.url }), await start()];
     const inbox = new Inbox(a);
     const channel = `order:${fresh('o')}`;
     await a.bus.subscribe(channel);
@@ -303,7 +303,7 @@ describe('the way to redis', () => {
 
   test('deaf: a connection that answers but delivers no message is cut and replaced', async () => {
     const way = await tunnel(server.port);
-    const [a, b] = [await start({ url: way.url }), await start()];
+    const [a, b] = [await start({ ...quick, url: way.url }), await start()];
     const inbox = new Inbox(a);
     const channel = `order:${fresh('o')}`;
     await a.bus.subscribe(channel);
@@ -317,7 +317,7 @@ describe('the way to redis', () => {
 
   test('quiet but sound: nothing is cut', async () => {
     const way = await tunnel(server.port);
-    const a = await start({ url: way.url });
+    const a = await start({ ...quick, url: way.url });
     await a.bus.subscribe(`order:${fresh('o')}`);
     const generations: number[] = [];
     a.bus.onGeneration((generation) => generations.push(generation));

@@ -228,6 +228,8 @@ export class RedisBus implements Bus {
    */
   private async checkHearing(): Promise<void> {
     const { commands, subscriber } = this.parts;
+    // If this process slept, the message lies in the socket: it is read first.
+    await new Promise((resolve) => setImmediate(resolve));
     const { link } = subscriber;
     const deaf = this.probing && !this.heard;
     this.probing = false;
