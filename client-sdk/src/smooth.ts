@@ -49,7 +49,7 @@ function metres(a: Place, b: Place): number {
 
 /** The same angle in -180..180. */
 function turn(degrees: number): number {
-  return ((((degrees + 180) % 360) + 360) % 360) - 180;
+  return degrees - 360 * Math.round(degrees / 360);
 }
 
 /** Between `a` (f = 0) and `b` (f = 1), and beyond. */

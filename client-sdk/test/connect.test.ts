@@ -154,6 +154,18 @@ describe('coming back', () => {
     expect(r.client.info).toMatchObject({ reason: 'server-restart', retryAt: Date.now() + 4000 });
   });
 
+  it('backs off as ever when nobody answers after a drain', async () => {
+    const r = rig();
+    await r.welcome();
+    r.link.give({ t: 'drain', after: 0, spread: 0 });
+    await settle(1);
+    for (let n = 1; n <= 3; n++) {
+      r.link.close(1006);
+      expect(r.client.info.retryAt! - Date.now()).toBe(500 * 2 ** n);
+      await settle(500 * 2 ** n);
+    }
+  });
+
   it.each([4500, 4501, 4503, 4999])('ends for good at close code %i', async (code) => {
     const r = rig();
     const errors: ClientError[] = [];

@@ -131,7 +131,7 @@ describe('a zone', () => {
     const resets: number[] = [];
     fleet.on('reset', (n) => resets.push(n));
     const link = await again(r);
-    link.give(zone({ block: [3, 1, [tuple(4, 8, 5), tuple(9, 1, 1)], [[4, 'bob', []]]] }));
+    link.give(zone({ block: [3, 1, [tuple(4, 8, 5), tuple(1, 9, 9)], [[4, 'bob', []]]] }));
     await settle(16);
     expect(where(fleet)).toEqual({ bob: 5 });
     expect(lines).toContain('leave ann');

@@ -202,6 +202,17 @@ describe('events', () => {
     expect(watch.cursor).toEqual(cursor(2, 'k2'));
   });
 
+  it('go back with the gateway within one epoch too, if it says so', async () => {
+    const { r, lines, watch } = await watched();
+    r.link.give(start({ cursor: cursor(2), order: order({ status: 'assigned', version: 2 }) }));
+    expect(lines).toEqual([]);
+    r.link.give(
+      start({ cursor: cursor(2), reset: 'ahead', order: order({ status: 'assigned', version: 2 }) }),
+    );
+    expect(lines).toEqual(['gap unknown', 'status assigned']);
+    expect(watch.cursor).toEqual(cursor(2));
+  });
+
   it('go on from a cursor of an earlier run of the app', async () => {
     const r = rig();
     const watch = watchOrder(r.client, '42', { since: cursor(4) });
@@ -257,6 +268,13 @@ describe('positions', () => {
     expect(lines.filter((l) => l.startsWith('at'))).toEqual([]);
     link.give(positions([3, 0, [tuple(1, 7, 18)]]));
     expect(lines.filter((l) => l.startsWith('at'))).toHaveLength(1);
+  });
+
+  it('under a number of the link before are somebody else’s', async () => {
+    const { r, watch } = await watched();
+    const link = await again(r);
+    link.give(positions([3, 0, [tuple(1, 7, 99)]]));
+    expect(watch.snapshot!.position).toBeUndefined();
   });
 
   it('follow the rider who took over, whatever its session, and never the one before', async () => {

@@ -177,6 +177,17 @@ describe('queue', () => {
     for (const frame of r.link.of('ping')) expect(JSON.stringify(frame).length).toBeLessThanOrEqual(4096);
   });
 
+  it('waits for a slow store: older fixes must not get higher numbers than newer ones', async () => {
+    let load = (_: unknown[]) => {};
+    const store = { load: () => new Promise<unknown[]>((resolve) => (load = resolve)), save() {} };
+    const { r, me } = riding({ store });
+    await r.welcome(granted(500));
+    expect(me.push({ lat: 2, lng: 0 })).toBe('queued');
+    load([{ lat: 1, lng: 0, at: Date.now() - 5000 }]);
+    await settle();
+    expect(sent(r).map((p) => p.lat)).toEqual([1, 2]);
+  });
+
   it('outlives the app in a store, which comes first', async () => {
     const saved: unknown[][] = [];
     const kept = [{ lat: 1, lng: 1, at: Date.now() - 5000 }];

@@ -1,0 +1,83 @@
+/** The built file in a real browser, served by the gateway it talks to. Needs Chromium; CHROMIUM says where. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Browser, chromium } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Gateway } from '../../src/gateway.ts';
+import { call, givenOrder, testGateway, token } from '../../test/support/gateway.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const dir = mkdtempSync(join(tmpdir(), 'ridecast-browser-'));
+let gateway: Gateway;
+let browser: Browser;
+
+beforeAll(async () => {
+  execFileSync(process.execPath, [join(root, 'scripts/build-sdk.mjs'), dir]);
+  writeFileSync(join(dir, 'index.html'), '<!doctype html><meta charset="utf-8"><title>a page</title>');
+  gateway = await testGateway({ STATIC_DIR: dir });
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox'],
+  });
+});
+afterAll(async () => {
+  await browser?.close();
+  await gateway?.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Watches an order in the page and gathers what it says; `end` resolves with it. */
+const watchInPage = `async (args) => {
+  const { connect, watchOrder, animate } = await import('/ridecast.js');
+  const client = connect(location.origin.replace('http', 'ws') + '/v1/ws', { token: args.token });
+  const order = watchOrder(client, args.order);
+  const said = [];
+  order.on('status', (s) => said.push(s.status));
+  order.on('freshness', (f) => said.push(f));
+  window.poses = [];
+  animate(order, (pose) => window.poses.push(pose));
+  window.client = client;
+  window.end = new Promise((done) => order.on('end', () => done(said)));
+  await client.ready();
+  await new Promise((done) => (order.snapshot ? done() : order.on('change', done)));
+}`;
+
+it('watches an order in a page: position drawn, statuses in order, the end', async () => {
+  await givenOrder(gateway, 'o1', { rider: 'r1' }, 'picked_up');
+  const page = await browser.newPage();
+  const problems: string[] = [];
+  page.on('pageerror', (e) => problems.push(String(e)));
+  await page.goto(`${gateway.url}/index.html`);
+  await page.evaluate(
+    `(${watchInPage})(${JSON.stringify({ token: await token('customer', 'ann'), order: 'o1' })})`,
+  );
+  await call(gateway, 'POST', '/v1/riders/r1/pings', { pings: [{ seq: 1, lat: 52.5163, lng: 13.40497 }] });
+  await page.waitForFunction('window.poses.length > 0');
+  expect(await page.evaluate('window.poses[0]')).toMatchObject({ lat: 52.5163, lng: 13.40497 });
+  for (const status of ['arriving', 'delivered'])
+    await call(gateway, 'POST', '/v1/orders/o1/events', { status });
+  expect(await page.evaluate('window.end')).toEqual(['live', 'arriving', 'delivered', 'ended']);
+  expect(problems).toEqual([]);
+  await page.close();
+});
+
+it('comes back when the browser was offline', async () => {
+  await givenOrder(gateway, 'o2', { rider: 'r2' }, 'picked_up');
+  const page = await browser.newPage();
+  await page.goto(`${gateway.url}/index.html`);
+  await page.evaluate(
+    `(${watchInPage})(${JSON.stringify({ token: await token('customer', 'ann'), order: 'o2' })})`,
+  );
+  await page.evaluate('window.client.pause()');
+  await page.context().setOffline(true);
+  await page.evaluate('window.client.resume()');
+  await page.waitForFunction("window.client.info.attempt > 0 && window.client.info.state !== 'live'");
+  await call(gateway, 'POST', '/v1/orders/o2/events', { status: 'arriving' });
+  await page.context().setOffline(false);
+  await page.waitForFunction("window.client.info.state === 'live'");
+  await call(gateway, 'POST', '/v1/orders/o2/events', { status: 'delivered' });
+  expect(await page.evaluate('window.end')).toEqual(['live', 'arriving', 'delivered', 'ended']);
+  await page.close();
+});
