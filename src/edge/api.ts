@@ -10,7 +10,7 @@ import { ID_PATTERN } from '../protocol/channel.ts';
 import { id, MAX_PINGS, ping, point, type Role } from '../protocol/messages.ts';
 import { LIVE, LOST, type Position, STALE, UNITS_PER_DEGREE } from '../protocol/positions.ts';
 import { check } from '../protocol/validate.ts';
-import { type Auth, TokenError } from './auth.ts';
+import { type Auth, KeysError, TokenError } from './auth.ts';
 import { type Answer, type Call, problem, type Route } from './http.ts';
 
 export interface ApiParts {
@@ -26,7 +26,11 @@ export interface ApiParts {
   readonly now: () => number;
 }
 
-const data = z.record(z.string(), z.unknown());
+/** Deeper, and no watcher could be sent it: codecs on both sides recurse. */
+const MAX_DATA_LEVELS = 32;
+const data = z
+  .record(z.string(), z.unknown())
+  .refine((value) => levels(value, MAX_DATA_LEVELS), `at most ${MAX_DATA_LEVELS} levels deep`);
 const time = z.number().min(0).max(8.64e15);
 const newOrder = z.object({
   customer: id,
@@ -56,6 +60,8 @@ export function toAnswer(error: unknown): Answer {
   if (error instanceof Refusal) return error.answer;
   if (error instanceof OrderConflict)
     return problem(409, 'conflict', error.message, { expected: error.expected });
+  if (error instanceof KeysError)
+    return problem(503, 'unavailable', 'the keys of tokens cannot be fetched: try again, with the same key');
   return problem(503, 'unavailable', 'the backbone does not answer: try again, with the same key');
 }
 
@@ -198,7 +204,7 @@ function param(call: Call, what: string): string {
 function body<T>(schema: z.ZodType<T>, call: Call): T {
   let json: unknown;
   try {
-    json = JSON.parse(call.body);
+    json = JSON.parse(call.body, HALF_PAIR.test(call.body) ? wellFormed : undefined);
   } catch {
     throw new Refusal(problem(400, 'bad_body', 'the body is not JSON'));
   }
@@ -206,6 +212,20 @@ function body<T>(schema: z.ZodType<T>, call: Call): T {
   if (checked.ok) return checked.value;
   const { code, message, field, expected } = checked.problem;
   throw new Refusal(problem(400, code, message, { field, expected }));
+}
+
+/** The escape of one half of a surrogate pair, as a string cut in the middle of an emoji has it. */
+const HALF_PAIR = /\\u[dD][89a-fA-F]/;
+
+/** Half a pair cannot be sent as UTF-8: it becomes U+FFFD. */
+function wellFormed(_: string, value: unknown): unknown {
+  return typeof value === 'string' ? Buffer.from(value).toString() : value;
+}
+
+/** Whether nothing in the value is nested deeper than that. */
+function levels(value: unknown, most: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return most > 0 && Object.values(value).every((inner) => levels(inner, most - 1));
 }
 
 function key(call: Call): string {

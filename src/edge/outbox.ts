@@ -60,6 +60,11 @@ export class Outbox implements Subscriber {
     if (!this.write(bytes)) this.parts.behind();
   }
 
+  /** Says that the gateway lives. If it cannot be sent, the client reads nothing and does not wait for it. */
+  beat(now: number): void {
+    this.write(this.codec.encode({ t: 'beat', now }));
+  }
+
   mark(watch: Subscription): void {
     this.marked.add(watch);
   }

@@ -42,8 +42,11 @@ export function makeServer(fallback: (path: string) => Answer | undefined, hint:
       res.writeStatus(status === 200 ? '200 OK' : '404 Not Found');
       for (const [name, value] of Object.entries(headers ?? {})) res.writeHeader(name, value);
       res.writeHeader('Content-Type', type ?? 'application/json');
-      if (body instanceof Uint8Array) res.end(body);
-      else res.end(JSON.stringify(body));
+      const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
+      if (method !== 'head') return void res.end(bytes);
+      // Given a length, this build of endWithoutBody waits for the body and the process ends.
+      res.writeHeader('Content-Length', String(bytes.length));
+      res.endWithoutBody();
     });
   });
   return {

@@ -14,8 +14,7 @@ import {
   type Refusal,
 } from '../protocol/messages.ts';
 import { checkClientMessage, type Problem } from '../protocol/validate.ts';
-import { type Auth, TokenError } from './auth.ts';
-
+import { type Auth, EXPIRY_GRACE_MS, TokenError } from './auth.ts';
 import type { Limits } from './limits.ts';
 import { Outbox, type Socket } from './outbox.ts';
 import { splitPings } from './pings.ts';
@@ -79,9 +78,6 @@ const MAX_QUEUED = 64;
 const MAX_BAD_FRAMES = 10;
 /** Seconds of the frame rate a client may use at once. */
 const FRAME_BURST_S = 10;
-/** A refresh may cross the expiry. */
-const EXPIRY_GRACE_MS = 5000;
-
 /** Starts a session on a socket. `name` shows up in `welcome`; `header` is a token the upgrade carried. */
 export function opened(
   socket: Socket,
@@ -164,7 +160,13 @@ export function opened(
     if (state.phase !== 'verifying') return;
     if (grant === undefined) return close(CloseCodes.token);
     if (!parts.subjects.enter(subjectKey(grant))) return close(CloseCodes.sessions);
-    const rider = grant.role === 'rider' ? await openRider(grant.sub, asked.rider?.session) : undefined;
+    let rider: Opened | undefined;
+    try {
+      if (grant.role === 'rider') rider = await openRider(grant.sub, asked.rider?.session);
+    } catch (error) {
+      parts.subjects.leave(subjectKey(grant));
+      throw error;
+    }
     if ((state as State).phase !== 'verifying') {
       parts.subjects.leave(subjectKey(grant));
       rider?.close();
@@ -259,7 +261,7 @@ export function opened(
         if (open.rider === undefined) return refuse(notARider(open.grant.role));
         return open.rider.ping(received.pings);
       case 'beat':
-        return open.outbox.send({ t: 'beat', now: parts.now() });
+        return open.outbox.beat(parts.now());
     }
   }
 
@@ -325,7 +327,7 @@ export function opened(
       if (state.phase === 'hello' && now > state.until) return close(CloseCodes.helloTimeout);
       if (state.phase !== 'open') return;
       if (now > state.grant.expiresAt + EXPIRY_GRACE_MS) return close(CloseCodes.token);
-      if (now - state.outbox.lastSentAt >= config.heartbeatMs) state.outbox.send({ t: 'beat', now });
+      if (now - state.outbox.lastSentAt >= config.heartbeatMs) state.outbox.beat(now);
     },
     drain: (after, spread) => send({ t: 'drain', after, spread }),
     backbone(healthy) {

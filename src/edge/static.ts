@@ -25,6 +25,7 @@ const HEADERS = {
 
 /**
  * Reads the folder. Only what is there at start is ever served, by exact path, so no path can leave the folder.
+ * Names that start with a dot are left out.
  * @throws Error if it cannot be read or holds more than 64 MiB
  */
 export function staticFiles(folder: string): (path: string) => Answer | undefined {
@@ -32,6 +33,7 @@ export function staticFiles(folder: string): (path: string) => Answer | undefine
   let total = 0;
   const read = (inside: string) => {
     for (const name of readdirSync(join(folder, inside))) {
+      if (name.startsWith('.')) continue;
       const path = `${inside}/${name}`;
       const full = join(folder, path);
       if (statSync(full).isDirectory()) {

@@ -14,8 +14,10 @@ export interface Codec {
 }
 
 // Plain maps (no record extension), numbers never as bigint: any MessagePack library can read and write these.
+// Without structuredClone no frame can hold a cycle or point into another one.
 const packr = new Packr({
   useRecords: false,
+  structuredClone: false,
   mapsAsObjects: true,
   int64AsType: 'number',
   variableMapSize: true,

@@ -31,13 +31,19 @@ export function checkClientMessage(frame: unknown): Checked<ClientMessage> {
       message: 't: expected the message type',
     });
   }
-  const from = { of: t.slice(0, 32), ...(Number.isSafeInteger(w) ? { w: w as number } : {}) };
   if (!Object.hasOwn(clientMessages, t)) {
-    return refuse({ code: 'unknown_type', message: 'this gateway does not know that message type', ...from });
+    const message = 'this gateway does not know that message type';
+    return refuse({ code: 'unknown_type', message, ...about(t, w) });
   }
   const schema: z.ZodType<ClientMessage> = clientMessages[t as keyof typeof clientMessages];
   const checked = check(schema, frame);
-  return checked.ok ? checked : refuse({ ...checked.problem, ...from });
+  return checked.ok ? checked : refuse({ ...checked.problem, ...about(t, w) });
+}
+
+/** What an error says back of the message that caused it. Half a surrogate pair would not be text in every codec. */
+function about(t: string, w: unknown): Pick<Problem, 'of' | 'w'> {
+  const of = Buffer.from(t.slice(0, 32)).toString();
+  return Number.isSafeInteger(w) ? { of, w: w as number } : { of };
 }
 
 /** Checks anything against a schema and names the first field that is wrong. */
