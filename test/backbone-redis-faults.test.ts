@@ -155,7 +155,6 @@ describe('redis', () => {
       a.store.putPositions([at(rider, 1, 1, 'z')]),
       a.store.getPositions([rider]),
       a.store.zonePositions('z'),
-      a.store.dropPosition(rider, 1, 1),
       a.store.nextSession(rider),
       a.store.currentSession(rider),
       a.store.readOrder('o'),

@@ -68,11 +68,6 @@ export class MemoryStore implements Store {
     return known(this.zones.members(zone).map((rider) => this.positions.get(rider)));
   }
 
-  async dropPosition(rider: string, session: number, seq: number): Promise<void> {
-    const position = this.positions.get(rider);
-    if (position !== undefined && !isNewer(position, { session, seq })) this.positions.delete(rider);
-  }
-
   async nextSession(rider: string): Promise<number> {
     const next = Math.max((this.sessions.get(rider) ?? 0) + 1, sessionFloor(this.parts.now()));
     this.sessions.set(rider, next, SESSION_TTL);

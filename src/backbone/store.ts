@@ -50,8 +50,6 @@ export interface Store {
   getPositions(riders: readonly string[]): Promise<(Position | undefined)[]>;
   /** The newest position of every rider whose newest position is in that zone, in no order. */
   zonePositions(zone: string): Promise<Position[]>;
-  /** Forgets a rider's position if no newer one arrived than the given (session, seq). */
-  dropPosition(rider: string, session: number, seq: number): Promise<void>;
 
   /**
    * A rider session number greater than any given for this rider, also after the store lost its memory: it is

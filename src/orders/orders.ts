@@ -1,6 +1,6 @@
 /** Commands of the backend on orders: each becomes one entry of the order's log, or nothing. */
 import type { Bus } from '../backbone/bus.ts';
-import type { Appended, LogState, Store } from '../backbone/store.ts';
+import type { Appended, LogState, OrderIndex, Store } from '../backbone/store.ts';
 import { encodeBus } from '../protocol/bus-messages.ts';
 import { channelName } from '../protocol/channel.ts';
 import type { Cursor } from '../protocol/messages.ts';
@@ -35,6 +35,9 @@ export interface Outcome {
 /** How often a change is computed anew because another one came first. */
 const MAX_CONFLICTS = 8;
 
+/** No earlier try of the same call can have led here. */
+class OtherOrder extends OrderConflict {}
+
 export class Orders {
   private readonly parts: OrdersParts;
   constructor(parts: OrdersParts) {
@@ -55,7 +58,7 @@ export class Orders {
     const outcome = await this.change(id, 'create', 'created', (before) => {
       if (before === undefined) return create(id, order, this.parts.now());
       if (!sameOrder(before, order)) {
-        throw new OrderConflict(
+        throw new OtherOrder(
           'an order of that id exists with other content',
           'the same customer, partner, zone and places',
         );
@@ -88,7 +91,17 @@ export class Orders {
 
   /** The active orders of a rider or a partner, from the index. Rejects if the store does not answer. */
   async active(of: 'rider' | 'partner', id: string): Promise<OrderRecord[]> {
-    return (await this.parts.store.indexedOrders({ of, id })).map(parseOrder);
+    const orders = (await this.parts.store.indexedOrders({ of, id })).map(parseOrder);
+    const running = await Promise.all(orders.map((order) => this.stillKept({ of, id }, order)));
+    return orders.filter((_, i) => running[i]);
+  }
+
+  /** An order nobody ever ended leaves the indexes when its log is gone. */
+  private async stillKept(index: OrderIndex, order: OrderRecord): Promise<boolean> {
+    const { store, now, orderTtlMs } = this.parts;
+    if (now() - order.at < orderTtlMs || (await store.readOrder(order.id)) !== undefined) return true;
+    await store.indexOrder(index, order.id, order.version, undefined);
+    return false;
   }
 
   private async change(
@@ -104,7 +117,8 @@ export class Orders {
       try {
         after = next(before);
       } catch (error) {
-        if (await this.seen(id, key, state)) return this.settle(id, 'duplicate');
+        if (!(error instanceof OtherOrder) && (await this.seen(id, key, state)))
+          return this.settle(id, 'duplicate');
         throw error;
       }
       if (after === undefined) {

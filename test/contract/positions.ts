@@ -109,19 +109,6 @@ export function describePositions(fleet: () => Fleet, make: MakeFleet): void {
       expect([await ridersIn(a, east), await ridersIn(a, west)]).toEqual([[rider], []]);
     });
 
-    test('a dropped position is gone from rider and zone, unless a newer one came', async () => {
-      const { a, b } = fleet();
-      const [rider, zone] = [fresh('r'), fresh('z')];
-      await a.store.putPositions([at(rider, 3, 7, zone)]);
-      await b.store.dropPosition(rider, 3, 6);
-      await b.store.dropPosition(rider, 2, 99);
-      expect((await newest(a, rider))?.seq).toBe(7);
-      await b.store.dropPosition(rider, 3, 7);
-      expect(await newest(a, rider)).toBeUndefined();
-      expect(await ridersIn(a, zone)).toEqual([]);
-      await b.store.dropPosition(rider, 3, 7);
-    });
-
     test('a position is forgotten when its time is over', async () => {
       const { a, b, stop } = await make({ positionTtlMs: 150 });
       const [rider, zone] = [fresh('r'), fresh('z')];

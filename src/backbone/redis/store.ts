@@ -21,7 +21,6 @@ export class RedisStore implements Store {
   private readonly positionTtlMs: number;
   private readonly zones: Zones;
   private readonly put = new Script('put-position');
-  private readonly drop = new Script('drop-position');
   private readonly next = new Script('next-session');
   private readonly append_ = new Script('append');
   private readonly recover_ = new Script('recover');
@@ -65,10 +64,6 @@ export class RedisStore implements Store {
       noted.filter((_, i) => positions[i]?.zone !== zone),
     );
     return positions.filter((position) => position?.zone === zone) as Position[];
-  }
-
-  async dropPosition(rider: string, session: number, seq: number): Promise<void> {
-    await this.drop.run(this.redis, [this.keys.rider(rider, 'p')], [session, seq]);
   }
 
   async nextSession(rider: string): Promise<number> {
