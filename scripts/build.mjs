@@ -78,7 +78,8 @@ function filesIn(folder) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await command(async () => {
+  // Not awaited: setup.mjs waits for this very module to be there.
+  command(async () => {
     const { install } = await import('./setup.mjs');
     install();
     build();
