@@ -30,12 +30,12 @@ const schema = z.object({
     .describe('name of this node in logs and metrics; random by default'),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').describe('least severe line that is logged'),
 
-  redisUrl: z.url({ protocol: /^rediss?$/, error: 'expected redis://host:port or rediss://…' }).optional().describe('Redis of the fleet; without it one node with a memory of its own'),
+  redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: 'expected redis://host:port or rediss://…' }).optional().describe('Redis of the fleet; without it one node with a memory of its own'),
   redisPrefix: text('ridecast:', 'put before every key and channel'),
   redisTimeoutMs: whole(2000, 50, 60_000, 'ms a Redis command may take'),
 
   authSecret: z.string().min(32, 'at least 32 characters').optional().describe('shared secret of HS256 tokens'),
-  authJwksUrl: z.url('expected a URL').optional().describe('where the public keys of RS256, ES256 and EdDSA tokens are'),
+  authJwksUrl: z.url({ protocol: /^https?$/, hostname: /./, error: 'expected http://… or https://…' }).optional().describe('where the public keys of RS256, ES256 and EdDSA tokens are'),
   authIssuer: maybe('required `iss` of tokens'),
   authAudience: maybe('required `aud` of tokens'),
   allowedOrigins: names('', 'exact Origins browsers may connect from, comma separated; empty: any (tokens, not cookies, decide)'),
@@ -102,21 +102,21 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the configuration from environment variables; empty ones count as absent.
+ * Reads the configuration from environment variables; blank ones count as absent.
  * @throws ConfigError naming every variable that is wrong and what was expected
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const input: Record<string, string> = {};
   for (const key of Object.keys(schema.shape)) {
     const value = env[envName(key)];
-    if (value !== undefined && value !== '') input[key] = value;
+    if (value !== undefined && value.trim() !== '') input[key] = value;
   }
   const parsed = schema.safeParse(input);
   const problems = parsed.success
     ? []
     : parsed.error.issues.map((i) => `${envName(String(i.path[0]))}: ${i.message}`);
   problems.push(...contradictions(parsed.success ? parsed.data : undefined, input));
-  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  if (!parsed.success || problems.length > 0) throw new ConfigError([...new Set(problems)]);
   return parsed.data;
 }
 
@@ -133,6 +133,10 @@ function contradictions(config: Config | undefined, input: Record<string, string
   if (orderStatuses[0] !== 'assigned') problems.push('ORDER_STATUSES: expected `assigned` as the first');
   if (new Set(orderStatuses).size !== orderStatuses.length)
     problems.push('ORDER_STATUSES: expected no status twice');
+  if (orderStatuses.includes('created'))
+    problems.push('ORDER_STATUSES: expected no `created`, which every order begins with');
+  if (orderEndStatuses.includes('assigned'))
+    problems.push('ORDER_END_STATUSES: expected no `assigned`, which begins a delivery');
   for (const [name, values] of [
     ['ORDER_END_STATUSES', orderEndStatuses],
     ['CUSTOMER_FROM', [config.customerFrom]],
