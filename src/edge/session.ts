@@ -1,10 +1,11 @@
 /** One authenticated connection: `opened(socket)` in, what the edge does with it out. */
 import type { Hub, WatchRequest } from '../fanout/hub.ts';
-import type { Grant } from '../fanout/visibility.ts';
+import { type Grant, mayWatch } from '../fanout/visibility.ts';
 import { Bucket } from '../ingest/bucket.ts';
 import type { Ingest, Opened } from '../ingest/ingest.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
 import { audienceOf } from '../orders/order.ts';
+import { parseChannel } from '../protocol/channel.ts';
 import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
 import {
   type ClientMessage,
@@ -71,6 +72,7 @@ interface OpenState {
 
 /** `leave` is absent while the watch is being set up. */
 interface WatchState {
+  readonly channel: string;
   leave?: () => void;
 }
 
@@ -271,6 +273,12 @@ export function opened(
     if (grant === undefined) return close(CloseCodes.token);
     if (subjectKey(grant) !== subjectKey(open.grant)) return close(CloseCodes.refused);
     open.grant = grant;
+    for (const [w, { channel, leave }] of open.watches) {
+      if (mayWatch(grant, parseChannel(channel))) continue;
+      leave?.();
+      open.watches.delete(w);
+      open.outbox.send({ t: 'closed', w, reason: 'denied' });
+    }
     open.outbox.send({ t: 'refreshed', tokenTtl: Math.max(0, grant.expiresAt - parts.now()) });
   }
 
@@ -291,7 +299,7 @@ export function opened(
         ...about,
       });
     }
-    const mine: WatchState = {};
+    const mine: WatchState = { channel: request.channel };
     open.watches.set(w, mine);
     parts.hub.watch(open.outbox, open.grant, request).then(
       (outcome) => {
