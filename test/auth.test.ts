@@ -281,27 +281,28 @@ describe('tokens of a JWKS', () => {
     await alone.stop();
   });
 
-  it('may be awaited by a client that leaves: nothing is left of it', async () => {
+  it('may be awaited by a client that leaves: it takes nobody’s place, and nothing is left of it', async () => {
     mood = 'silent';
-    const alone = await testGateway({ AUTH_SECRET: '', AUTH_JWKS_URL: url, MAX_SESSIONS_PER_SUBJECT: '1' });
+    const both = await testGateway({ AUTH_JWKS_URL: url, MAX_SESSIONS_PER_SUBJECT: '2' });
     const bearer = await signed('ec', { role: 'rider', sub: 'r1' }, 'ES256');
-    const asked = new Promise<void>((resolve) => {
-      const look = setInterval(() => {
-        if (held.length === 0) return;
-        clearInterval(look);
-        resolve();
-      }, 5);
-    });
-    const client = new RawClient(alone.url);
-    await client.open();
-    client.send({ t: 'hello', token: bearer });
+    const present = await RawClient.hello(both.url, await token('rider', 'r1'));
+    const asked = new Promise((resolve) => jwks.once('request', resolve));
+    const leaver = new RawClient(both.url);
+    await leaver.open();
+    leaver.send({ t: 'hello', token: bearer });
     await asked;
-    client.socket.close();
-    await client.closed();
+    const patient = new RawClient(both.url);
+    await patient.open();
+    patient.send({ t: 'hello', token: await signed('ec', {}, 'ES256') });
+    leaver.socket.close();
+    await leaver.closed();
     mood = 'keys';
     for (const response of held.splice(0)) response.end(JSON.stringify({ keys }));
-    (await RawClient.hello(alone.url, bearer)).close();
-    await alone.stop();
+    await patient.next('welcome');
+    await present.settle();
+    await RawClient.hello(both.url, bearer);
+    expect(await present.closed()).toBe(CloseCodes.replaced.code);
+    await both.stop();
   });
 });
 

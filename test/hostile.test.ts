@@ -309,6 +309,10 @@ describe('hostile bytes', () => {
     ['arrays a million deep', Buffer.concat([Buffer.alloc(1_000_000, 0x91), hex('c0')])],
     ['a message in which arrays are 60,000 deep', Buffer.concat([hex('81'), key('x'), Buffer.alloc(60_000, 0x91), hex('c0')])],
     ['a cycle', hex('d66900000001' + '91' + 'd67000000001')],
+    [
+      'a message with a cycle',
+      Buffer.concat([hex('82'), key('t'), key('credit'), key('n'), hex('d66900000001' + '91' + 'd67000000001')]),
+    ],
     ['a pointer to nothing', hex('d67000000001')],
   ]; // biome-ignore format: a table
 
@@ -403,6 +407,7 @@ describe('hostile bytes', () => {
   }); // biome-ignore format: a table
 
   it('ends a socket whose text is not UTF-8', async () => {
+    expect(() => jsonCodec.decode(Buffer.from('{"t":"\xff\xfe"}', 'latin1'))).toThrow();
     const client = new RawClient(gateway.url, { codec: jsonCodec });
     await client.open();
     client.raw(Buffer.from('{"t":"\xff\xfe"}', 'latin1'));

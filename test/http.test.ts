@@ -525,6 +525,32 @@ describe('the HTTP API', () => {
       expect((await put(fresh('o'), { customer: 'ann', partner: 'shop' })).status).toBe(200);
     });
 
+    it('answers nobody when the client left before the answer was there', async () => {
+      let release = () => {};
+      let started = () => {};
+      const asked = new Promise<void>((resolve) => {
+        started = resolve;
+      });
+      const handle = async () => {
+        started();
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        return { status: 200, body: 'late' };
+      };
+      const slow = await testGateway({}, { routes: [{ method: 'post', path: '/slow', handle }] });
+      const socket = connect(slow.port, '127.0.0.1');
+      socket.write('POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}');
+      await asked;
+      socket.destroy();
+      await once(socket, 'close');
+      await call(slow, 'GET', '/v1/orders/nowhere'); // by now the gateway has seen it leave
+      release();
+      expect((await call(slow, 'GET', '/v1/orders/nowhere')).status).toBe(404);
+      expect(slow.counts.http).toEqual({ 404: 2 });
+      await slow.stop();
+    });
+
     it('takes requests that come in pieces, one after the other', async () => {
       const bearer = await token('service', 'backend');
       const get = `GET /v1/orders/nowhere HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bearer}\r\n\r\n`;

@@ -43,6 +43,25 @@ async function refusal(gateway: Gateway, headers: Record<string, string> = {}, p
   };
 }
 
+/** A backbone in memory whose `nextSession` first does as it is told. */
+function stubborn() {
+  const backbone = memoryBackbone(new MemoryBroker());
+  const nextSession: { before: (() => Promise<void>) | undefined } = { before: undefined };
+  const store = new Proxy(backbone.store, {
+    get(target, name) {
+      if (name === 'nextSession') {
+        return async (rider: string) => {
+          await nextSession.before?.();
+          return target.nextSession(rider);
+        };
+      }
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { backbone: { ...backbone, store }, nextSession };
+}
+
 describe('a session begins', () => {
   it('with hello in time, or closes with 4408', async () => {
     const { gateway, later } = await still({ HELLO_TIMEOUT_MS: '500' });
@@ -171,26 +190,47 @@ describe('a session is one of a limited number', () => {
   });
 
   it('and is not counted when it could not begin', async () => {
-    const backbone = memoryBackbone(new MemoryBroker());
-    let broken = true;
-    const store = new Proxy(backbone.store, {
-      get(target, name) {
-        if (broken && name === 'nextSession') return () => Promise.reject(new Error('no answer'));
-        const value = Reflect.get(target, name) as unknown;
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
-    const gateway = await testGateway(
-      { MAX_SESSIONS_PER_SUBJECT: '1' },
-      { backbone: { ...backbone, store } },
-    );
+    const { backbone, nextSession } = stubborn();
+    const gateway = await testGateway({ MAX_SESSIONS_PER_SUBJECT: '1' }, { backbone });
+    nextSession.before = () => Promise.reject(new Error('no answer'));
     for (let i = 0; i < 3; i++) {
       const phone = new RawClient(gateway.url);
       await phone.open();
       phone.send({ t: 'hello', token: await token('rider', 'r1') });
       expect(await phone.closed()).toBe(CloseCodes.overloaded.code);
     }
-    broken = false;
+    nextSession.before = undefined;
+    await open(gateway, 'rider', 'r1');
+    await gateway.stop();
+  });
+
+  it('and leaves no rider behind when it left before it had begun', async () => {
+    const { backbone, nextSession } = stubborn();
+    let at = Date.now();
+    const gateway = await testGateway({ MAX_SESSIONS_PER_SUBJECT: '1' }, { backbone, now: () => at });
+    const riders = async () => {
+      const metrics = await (await fetch(`http://127.0.0.1:${gateway.adminPort}/metrics`)).text();
+      return Number(/^ridecast_riders\{.*\} (\d+)$/m.exec(metrics)![1]);
+    };
+    let release = () => {};
+    const asked = new Promise<void>((resolve) => {
+      nextSession.before = () => {
+        resolve();
+        return new Promise((done) => {
+          release = done;
+        });
+      };
+    });
+    const phone = new RawClient(gateway.url);
+    await phone.open();
+    phone.send({ t: 'hello', token: await token('rider', 'r1') });
+    await asked;
+    await leave(phone);
+    release();
+    nextSession.before = undefined;
+    expect(await riders()).toBe(1);
+    at += 61_000; // a rider without a socket is held for a minute
+    while ((await riders()) > 0);
     await open(gateway, 'rider', 'r1');
     await gateway.stop();
   });
@@ -406,7 +446,7 @@ describe('a watcher that does not keep up', () => {
     let skipped = 0;
     const gateway = await testGateway(
       {
-        GROUP_TICK_MS: '10', PINGS_PER_SECOND: '1000', FRAMES_PER_SECOND: '10000', HEARTBEAT_MS: '120000',
+        GROUP_TICK_MS: '10', PINGS_PER_SECOND: '1000', FRAMES_PER_SECOND: '10000', HEARTBEAT_MS: '120000', SEND_BUFFER_BYTES: '4096',
       }, // biome-ignore format: options
       { now: () => Date.now() + skipped },
     );
