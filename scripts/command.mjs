@@ -1,7 +1,7 @@
 /** What every command here shares: where the project is, how it runs npm, and how it fails. */
 import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** Folder of the project, absolute. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -13,6 +13,33 @@ export async function command(main) {
   } catch (error) {
     process.stderr.write(`ridecast: ${process.env.DEBUG ? error.stack : error.message}\n`);
     process.exit(1);
+  }
+}
+
+/**
+ * Runs a built program in this very process: nothing stands between it and its signals, exit code or terminal.
+ * @param program path from the root
+ */
+export async function become(program, args) {
+  const file = join(root, program);
+  process.argv = [process.execPath, file, ...args];
+  if (process.env.npm_lifecycle_event) leaveWithParent();
+  await import(pathToFileURL(file).href);
+}
+
+const PARENT_MS = 200;
+
+/** npm signals the shell between it and us, and some shells die of that without a word to us: then it is our turn. */
+function leaveWithParent() {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM');
+  }, PARENT_MS).unref();
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      clearInterval(watch);
+      if (process.listenerCount(signal) === 0) process.exit(143); // the program does not listen yet
+    });
   }
 }
 

@@ -83,7 +83,7 @@ export async function ensureNode(scriptUrl) {
   );
   const binary = fetchNode(22);
   const env = { ...process.env, PATH: `${dirname(binary)}${delimiter}${process.env.PATH}` };
-  await become(binary, [fileURLToPath(scriptUrl), ...process.argv.slice(2)], env);
+  await runAs(binary, [fileURLToPath(scriptUrl), ...process.argv.slice(2)], env);
 }
 
 function refuseMusl() {
@@ -96,7 +96,7 @@ function refuseMusl() {
 }
 
 /** Turns this process into another one where the system can; else stands in for it: signals in, exit code out. */
-async function become(binary, args, env) {
+async function runAs(binary, args, env) {
   if (process.execve && process.platform !== 'win32') process.execve(binary, [binary, ...args], env);
   const child = spawn(binary, args, { env, stdio: 'inherit' });
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
