@@ -80,7 +80,7 @@ export function startSimulation(options: SimulationOptions): Simulation {
       token: () => mint('rider', id),
       city,
       at,
-      cruise: 7 + roll() * 4,
+      cruise: 8 + roll() * 3,
       roll,
     });
   });
@@ -94,7 +94,7 @@ export function startSimulation(options: SimulationOptions): Simulation {
   /** One order from shop to door. Resolves when it is over, rejects when the gateway would not have it. */
   async function deliver(id: string, shop: Shop, own: boolean): Promise<void> {
     const from = city.near(pick(roll, shop.branches));
-    const to = own ? doorFrom(city, from, roll, 800, 1500) : doorFrom(city, from, roll, 350, 1600);
+    const to = own ? doorFrom(city, from, roll, 500, 800) : doorFrom(city, from, roll, 350, 1600);
     const content = {
       customer: own ? CUSTOMER : `customer-${1 + Math.floor(roll() * 400)}`,
       partner: shop.id,

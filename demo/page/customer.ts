@@ -4,9 +4,9 @@ import { animate } from '@ridecast/client/smooth';
 import { announce, every, h, wait, write } from './dom.ts';
 import { dotElement, pose } from './dots.ts';
 import { ask, open } from './gateway.ts';
-import type { View } from './main.ts';
 import type { CityMap, Place } from './map.ts';
 import { pill } from './pill.ts';
+import { sheetPadding, type View } from './view.ts';
 import { clock, STEPS, span, statusWord } from './words.ts';
 
 /** How long "delivered" stays before the next order is followed, ms. */
@@ -211,12 +211,4 @@ function orderScene(city: CityMap, signal: AbortSignal) {
       city.drawTrail(trail);
     },
   };
-}
-
-/** Room for the card: at the bottom of a phone, at the side of a larger screen. */
-function sheetPadding() {
-  const narrow = innerWidth < 720;
-  return narrow
-    ? { top: 110, bottom: Math.min(340, innerHeight * 0.45), left: 50, right: 50 }
-    : { top: 110, bottom: 90, left: 460, right: 90 };
 }

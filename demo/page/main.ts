@@ -4,9 +4,7 @@ import { h } from './dom.ts';
 import { type CityMap, makeMap } from './map.ts';
 import { operator } from './operator.ts';
 import { partner } from './partner.ts';
-
-/** Fills `view` and the map, until the signal aborts. `detail` is what follows the view in the address. */
-export type View = (view: HTMLElement, city: CityMap, signal: AbortSignal, detail?: string) => Promise<void>;
+import type { View } from './view.ts';
 
 const VIEWS: Readonly<Record<string, View>> = { customer, partner, operator };
 

@@ -3,10 +3,9 @@ import { type Client, type Fleet, watchFleet } from '@ridecast/client';
 import { every, h, write } from './dom.ts';
 import { Dots } from './dots.ts';
 import { ask, type Named, open } from './gateway.ts';
-import type { View } from './main.ts';
 import { boundsOf, type CityMap } from './map.ts';
-import { panelPadding } from './partner.ts';
 import { pill } from './pill.ts';
+import { panelPadding, type View } from './view.ts';
 
 /** Seconds of the little chart. */
 const CHART_S = 60;

@@ -3,9 +3,9 @@ import { type Fleet, type Item, type OrderInfo, watchFleet } from '@ridecast/cli
 import { announce, every, h, write } from './dom.ts';
 import { Dots } from './dots.ts';
 import { ask, type Named, open } from './gateway.ts';
-import type { View } from './main.ts';
 import type { CityMap } from './map.ts';
 import { pill } from './pill.ts';
+import { panelPadding, type View } from './view.ts';
 import { span, statusWord } from './words.ts';
 
 /** What needs attention first. */
@@ -174,11 +174,4 @@ function destinationPins(city: CityMap, signal: AbortSignal) {
     if (order?.destination)
       shown.push(city.put(h('div', { class: 'pin', 'data-pin': 'door' }), order.destination, 'bottom'));
   };
-}
-
-/** Room for the panel. */
-export function panelPadding() {
-  return innerWidth < 720
-    ? { top: 80, bottom: innerHeight * 0.5, left: 20, right: 20 }
-    : { top: 84, bottom: 40, left: 430, right: 40 };
 }
