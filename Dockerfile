@@ -17,7 +17,9 @@ WORKDIR /app
 ENV NODE_ENV=production
 COPY package.json package-lock.json .npmrc ./
 COPY client-sdk/package.json client-sdk/
-RUN npm ci --omit=dev && npm cache clean --force
+# The socket library brings a binary for every system and Node; this image needs those for Linux and Node 22.
+RUN npm ci --omit=dev && npm cache clean --force \
+  && find node_modules/uWebSockets.js/dist/bin -type f ! -name 'uws_linux_*_127.node' -delete
 COPY --from=build /app/dist/src/ dist/src/
 USER node
 EXPOSE 8080
