@@ -91,9 +91,11 @@ export function apiRoutes(parts: ApiParts): Route[] {
         await allow(parts.auth, call, 'service');
         const { rider, ...content } = body(newOrder, call);
         const created = await orders.create(param(call, 'the order'), content);
-        if (rider === undefined) return done(created);
+        // A rider named here counts for an order that has none yet: a PUT repeated later must not take it from another.
+        if (rider === undefined || created.order.rider !== undefined || created.order.ended)
+          return done(created);
         const assigned = await orders.assign(created.order.id, rider, 'create');
-        return done(created.result === 'unchanged' ? { ...assigned!, result: 'unchanged' } : assigned);
+        return done(assigned);
       },
     },
     {

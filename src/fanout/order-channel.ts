@@ -1,5 +1,6 @@
 /** One order on this node: its state, its events in order, and its rider's position for each audience. */
 import type { Store } from '../backbone/store.ts';
+import type { Counts } from '../observe/metrics.ts';
 import { type Audience, type OrderFact, type OrderRecord, viewOf } from '../orders/order.ts';
 import { parseOrder } from '../orders/orders.ts';
 import type { BusMessage, LogEntry } from '../protocol/bus-messages.ts';
@@ -16,6 +17,7 @@ export interface OrderChannelParts {
   readonly windows: Windows;
   readonly ages: Ages;
   readonly maxReplay: number;
+  readonly counts: Pick<Counts, 'eventsSent'>;
   readonly now: () => number;
   readonly dirty: Dirty;
 }
@@ -157,6 +159,7 @@ export class OrderChannel implements Channel {
       }
       watch.offset = entry.offset;
       watch.subscriber.sendBytes(made.bytes);
+      this.parts.counts.eventsSent++;
       if (fact.order.ended) this.end(watch, fact.order);
     }
   }

@@ -105,19 +105,23 @@ export class RawClient {
   }
 
   private async until<T>(look: () => T | undefined, what = 'open'): Promise<T> {
-    const deadline = AbortSignal.timeout(15_000);
-    for (;;) {
-      const found = look();
-      if (found !== undefined) return found;
-      if (this.failure !== undefined) throw this.failure;
-      if (this.closeCode !== undefined && what !== 'close')
-        throw new Error(`closed with ${this.closeCode} before ${what}`);
-      await new Promise<void>((resolve, reject) => {
-        this.waiters.push(resolve);
-        const late = () =>
-          reject(new Error(`no ${what} in 15 s; got ${JSON.stringify(this.messages).slice(0, 500)}`));
-        deadline.addEventListener('abort', late, { once: true });
-      });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.wake();
+    }, 15_000);
+    try {
+      for (;;) {
+        const found = look();
+        if (found !== undefined) return found;
+        if (this.failure !== undefined) throw this.failure;
+        if (this.closeCode !== undefined && what !== 'close')
+          throw new Error(`closed with ${this.closeCode} before ${what}`);
+        if (late) throw new Error(`no ${what} in 15 s; got ${JSON.stringify(this.messages).slice(0, 500)}`);
+        await new Promise<void>((resolve) => this.waiters.push(resolve));
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
