@@ -14,12 +14,10 @@ const fleet = watchFleet(client, { partner: process.argv[2] ?? 'shop' });
 
 fleet.on('enter', (rider) => console.log(`${rider} is on the map`));
 fleet.on('leave', (rider) => console.log(`${rider} left the map`));
-const shown = new Map();
-fleet.on('change', () => {
-  for (const [id, { status }] of fleet.orders) {
-    if (shown.get(id) !== status) console.log(`order ${id}: ${status}`);
-    shown.set(id, status);
-  }
+fleet.on('status', ({ id, status }) => console.log(`order ${id}: ${status}`)); // from now on
+fleet.on('freshness', (freshness) => {
+  console.log(freshness);
+  for (const { id, status } of fleet.orders.values()) console.log(`order ${id}: ${status}`); // so far
 });
 fleet.on('batch', (riders) => {
   for (const id of riders) {
