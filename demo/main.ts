@@ -28,15 +28,21 @@ const ORDER_TTL_MS = 600_000;
  * Rejects with what to do if the page is not built, a port is taken, or Redis does not answer.
  */
 export async function startDemo(env: Env): Promise<Demo> {
+  const city = makeCity();
   const folder = mkdtempSync(join(tmpdir(), 'ridecast-demo-'));
   const zonesFile = join(folder, 'zones.geojson');
-  writeFileSync(zonesFile, JSON.stringify(zones()));
-  const config = loadConfig(await completed(env, zonesFile));
-  const mint = makeMint(config.authSecret!, config.authIssuer, config.authAudience);
-  const city = makeCity();
-
+  let config: Config;
+  let mint: Mint;
+  let gateway: Gateway;
   let simulation: Simulation | undefined;
-  const gateway = await startGateway(config, { routes: routes(mint, city, () => simulation?.featured) });
+  try {
+    writeFileSync(zonesFile, JSON.stringify(zones()));
+    config = loadConfig(await completed(env, zonesFile));
+    mint = makeMint(config.authSecret!, config.authIssuer, config.authAudience);
+    gateway = await startGateway(config, { routes: routes(mint, city, () => simulation?.featured) });
+  } finally {
+    rmSync(folder, { recursive: true, force: true }); // the gateway has read it
+  }
   simulation = startSimulation({ url: gateway.url, mint, city, run: runName(config) });
 
   const page = (view: string) => `${gateway.url}/#${view}`;
@@ -46,7 +52,6 @@ export async function startDemo(env: Env): Promise<Demo> {
     async stop() {
       await simulation.stop();
       await gateway.stop();
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

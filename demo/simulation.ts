@@ -73,7 +73,7 @@ export function startSimulation(options: SimulationOptions): Simulation {
   const couriers = Array.from({ length: riders }, (_, i) => {
     const id = `rider-${String(i + 1).padStart(2, '0')}${run === '' ? '' : `.${run}`}`;
     // Some wait at the shops: nobody who opens the page should wait for the first order.
-    const at = i < branches.length ? city.near(branches[i]!) : anywhere(city, roll);
+    const at = i < 2 * branches.length ? city.near(branches[i % branches.length]!) : anywhere(city, roll);
     return new Courier({
       id,
       url: socket,
@@ -94,7 +94,7 @@ export function startSimulation(options: SimulationOptions): Simulation {
   /** One order from shop to door. Resolves when it is over, rejects when the gateway would not have it. */
   async function deliver(id: string, shop: Shop, own: boolean): Promise<void> {
     const from = city.near(pick(roll, shop.branches));
-    const to = own ? doorFrom(city, from, roll, 500, 800) : doorFrom(city, from, roll, 350, 1600);
+    const to = own ? doorFrom(city, from, roll, 500, 800) : doorFrom(city, from, roll, 350, 1200);
     const content = {
       customer: own ? CUSTOMER : `customer-${1 + Math.floor(roll() * 400)}`,
       partner: shop.id,
@@ -153,13 +153,18 @@ export function startSimulation(options: SimulationOptions): Simulation {
     else if (running.size < orders && free.size > 2) start(false);
   }, DISPATCH_MS);
 
+  /** Where a rider without an order goes: a little further, or to where orders come from. */
+  function hangout(from: number): number {
+    return roll() < 0.5 ? city.near(pick(roll, branches)) : doorFrom(city, from, roll, 150, 450);
+  }
+
   let slice = 0;
   const steps = setInterval(() => {
     slice++;
     couriers.forEach((courier, i) => {
       if (i % SLICES === slice % SLICES) courier.step();
       const idle = free.has(courier) && courier.left === 0;
-      if (idle && roll() < 0.005) void courier.driveTo(doorFrom(city, courier.target, roll, 150, 450));
+      if (idle && roll() < 0.005) void courier.driveTo(hangout(courier.target));
     });
   }, PING_MS / SLICES);
 

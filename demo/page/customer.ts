@@ -139,7 +139,7 @@ function headlineOf({ status, eta }: Order, now: number): string {
   if (eta === undefined) return 'Looking for a rider';
   const rest = eta.at - now;
   if (rest < 20_000) return 'Any moment now';
-  return `Arriving in ${rest < 60_000 ? 'less than a minute' : span(rest)}`;
+  return rest < 60_000 ? 'Less than a minute' : `Arriving in ${span(rest)}`;
 }
 
 function detailOf({ status, data, at, eta }: Order): string {

@@ -100,7 +100,7 @@ function layers(color: Palette): LayerSpecification[] {
       type: 'fill',
       source: 'zones',
       layout: { visibility: 'none' },
-      paint: { 'fill-color': color.zone, 'fill-opacity': 0.09 },
+      paint: { 'fill-color': color.zone, 'fill-opacity': 0.05 },
     },
     {
       id: 'zone-edge',

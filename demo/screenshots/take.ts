@@ -4,7 +4,7 @@ import { startChromium } from '../../test/support/browser.ts';
 import { startDemo } from '../main.ts';
 
 const folder = process.argv[2] ?? 'docs';
-const BUSY_MS = Number(process.env.BUSY_MS ?? 90_000);
+const BUSY_MS = Number(process.env.BUSY_MS ?? 150_000);
 const TRAIL_MS = 30_000;
 
 type Ready = (page: Page) => Promise<unknown>;
