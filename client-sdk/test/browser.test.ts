@@ -1,11 +1,12 @@
-/** The built file in a real browser, served by the gateway it talks to. Needs Chromium; CHROMIUM says where. */
+/** The built file in a real browser, served by the gateway it talks to. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Gateway } from '../../src/gateway.ts';
+import { startChromium } from '../../test/support/browser.ts';
 import { call, givenOrder, testGateway, token } from '../../test/support/gateway.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -17,10 +18,7 @@ beforeAll(async () => {
   execFileSync(process.execPath, [join(root, 'scripts/build-sdk.mjs'), dir]);
   writeFileSync(join(dir, 'index.html'), '<!doctype html><meta charset="utf-8"><title>a page</title>');
   gateway = await testGateway({ STATIC_DIR: dir });
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox'],
-  });
+  browser = await startChromium();
 });
 afterAll(async () => {
   await browser?.close();

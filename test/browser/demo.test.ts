@@ -1,9 +1,9 @@
 /** The demo in a real browser: what a person sees, read from the DOM. */
-import { type AddressInfo, createServer } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Demo, startDemo } from '../../demo/main.ts';
 import { startChromium } from '../support/browser.ts';
+import { freePort } from '../support/ports.ts';
 
 const DOT = '.dot[data-rider][data-lat]';
 /** A software-drawn map on a busy machine takes its time. */
@@ -15,16 +15,6 @@ let page: Page;
 let problems: string[] = [];
 
 const start = (port: number) => startDemo({ PORT: String(port), ADMIN_PORT: '0', LOG_LEVEL: 'silent' });
-
-/** A free port, by number: one that PORT=0 picked cannot be taken again while its old connections fade. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
-}
 
 beforeAll(async () => {
   [demo, browser] = await Promise.all([start(await freePort()), startChromium()]);

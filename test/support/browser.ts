@@ -18,10 +18,15 @@ const ARGS = [
   '--no-first-run',
 ];
 
-/** @throws Error that says what to install */
-export function findChromium(path: string | undefined): string {
+/**
+ * @param path the PATH to look in
+ * @param chosen a Chromium by name or path, before all others
+ * @throws Error that says what to install
+ */
+export function findChromium(path: string | undefined, chosen?: string): string {
+  if (chosen?.includes('/')) return chosen;
   for (const folder of (path ?? '').split(delimiter)) {
-    for (const name of NAMES) {
+    for (const name of chosen === undefined ? NAMES : [chosen]) {
       const file = join(folder, name);
       try {
         accessSync(file, constants.X_OK);
@@ -37,5 +42,8 @@ export function findChromium(path: string | undefined): string {
 }
 
 export function startChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: findChromium(process.env.PATH), args: ARGS });
+  return chromium.launch({
+    executablePath: findChromium(process.env.PATH, process.env.CHROMIUM),
+    args: ARGS,
+  });
 }
