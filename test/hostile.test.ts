@@ -81,25 +81,27 @@ describe.each([jsonCodec, msgpackCodec])('hostile frames over $subprotocol', (co
   }
 
   describe.each(Object.entries(SHAPES) as [Type, Shape][])('%s', (type, { valid, required, wrong }) => {
-    it.runIf(required.length > 0)('names the field that is missing', async () => {
-      const client = await speaker(type);
-      for (const field of required) await refused(client, type, field, changed(valid, field, undefined));
-      client.close();
-    });
+    if (required.length > 0)
+      it('names the field that is missing', async () => {
+        const client = await speaker(type);
+        for (const field of required) await refused(client, type, field, changed(valid, field, undefined));
+        client.close();
+      });
 
-    it.runIf(Object.keys(wrong).length > 0)('names the field that is wrong, whatever is in it', async () => {
-      const client = await speaker(type);
-      const cases = fc.oneof(
-        ...Object.entries(wrong).map(([field, values]) => fc.tuple(fc.constant(field), values)),
-      );
-      await fc.assert(
-        fc.asyncProperty(cases, ([field, value]) =>
-          refused(client, type, field, changed(valid, field, value)),
-        ),
-        { numRuns: 150 },
-      );
-      client.close();
-    });
+    if (Object.keys(wrong).length > 0)
+      it('names the field that is wrong, whatever is in it', async () => {
+        const client = await speaker(type);
+        const cases = fc.oneof(
+          ...Object.entries(wrong).map(([field, values]) => fc.tuple(fc.constant(field), values)),
+        );
+        await fc.assert(
+          fc.asyncProperty(cases, ([field, value]) =>
+            refused(client, type, field, changed(valid, field, value)),
+          ),
+          { numRuns: 150 },
+        );
+        client.close();
+      });
 
     it('is taken with fields that nobody knows', async () => {
       const client = await speaker(type === 'hello' ? 'beat' : type);
