@@ -2,14 +2,19 @@
 import { ConfigError } from '../src/config.ts';
 import { greeting, startDemo } from './main.ts';
 
+/** Signals this close together are one. */
+const SAME_SIGNAL_MS = 500;
+
 async function main(): Promise<void> {
   const demo = await startDemo(process.env);
   process.stdout.write(greeting(demo, process.env));
-  let leaving = false;
+  let leavingSince: number | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (leaving) process.exit(130); // a second signal: at once
-      leaving = true;
+      // Some shells pass one Ctrl-C on twice; a second one by a person means: at once.
+      if (leavingSince !== undefined && Date.now() - leavingSince > SAME_SIGNAL_MS) process.exit(130);
+      if (leavingSince !== undefined) return;
+      leavingSince = Date.now();
       demo.stop().then(
         () => process.exit(0),
         () => process.exit(1),
