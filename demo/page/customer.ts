@@ -20,22 +20,32 @@ const TRAIL_POINTS = 600;
 export const customer: View = async (view, city, signal) => {
   const client = open('customer');
   signal.addEventListener('abort', () => client.close(), { once: true });
-  client.on('state', ({ state }) => {
-    view.dataset.state = state;
-  });
   let last: string | undefined;
+  let rest: AbortController | undefined;
   while (!signal.aborted) {
     const order = await currentOrder(signal);
     if (order === undefined || order === last) {
-      if (last === undefined)
-        view.replaceChildren(h('section', { class: 'card sheet' }, h('p', {}, 'Waiting for an order…')));
+      if (rest === undefined) {
+        rest = new AbortController();
+        between(view, client, AbortSignal.any([signal, rest.signal]));
+      }
       await wait(RETRY_MS, signal);
       continue;
     }
+    rest?.abort();
+    rest = undefined;
     last = order;
     await follow(view, city, client, order, signal);
   }
 };
+
+/** No order to follow: the link is still shown as it is. */
+function between(view: HTMLElement, client: Client, signal: AbortSignal): void {
+  delete view.dataset.status;
+  const sign = pill(view, client, { freshness: () => 'live' }, signal);
+  const top = h('div', { class: 'top' }, h('span', {}, 'Waiting for the next order'), sign);
+  view.replaceChildren(h('section', { class: 'card sheet', 'aria-label': 'Your order' }, top));
+}
 
 /** The gateway may be away for a while: then there is no answer, and the page asks again. */
 async function currentOrder(signal: AbortSignal): Promise<string | undefined> {

@@ -9,6 +9,9 @@ export interface Watched {
   seenAt?(): number | undefined;
 }
 
+/** Clients that were live once: what they do now is coming back. */
+const wereLive = new WeakSet<Client>();
+
 /**
  * Keeps `view.dataset.state` (of the connection) and `view.dataset.freshness` true as well, every second and whenever
  * the connection changes.
@@ -21,10 +24,10 @@ export function pill(view: HTMLElement, client: Client, watched: Watched, signal
     h('i', { 'aria-hidden': 'true' }),
     text,
   );
-  let wasLive = false;
   const draw = () => {
     const { state } = client.info;
-    wasLive ||= state === 'live';
+    if (state === 'live') wereLive.add(client);
+    const wasLive = wereLive.has(client);
     const now = honest(client, watched.freshness(), watched.seenAt?.(), wasLive);
     if (wasLive && element.dataset.kind !== now.kind && element.dataset.kind !== 'connecting')
       announce(now.text);

@@ -46,7 +46,7 @@ async function change(
   timeout = PATIENCE.timeout,
 ): Promise<[string | null, string | null]> {
   const element = page.locator(selector).first();
-  await element.waitFor({ state: 'attached', ...PATIENCE });
+  await element.waitFor({ state: 'attached', timeout });
   const before = await element.getAttribute(name);
   await page.waitForFunction(
     ([where, what, was]) => {
@@ -135,7 +135,7 @@ describe('the operator’s map', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a gateway that stops and starts again', { timeout: 180_000 }, () => {
+describe('a gateway that stops and starts again', { timeout: 300_000 }, () => {
   for (const view of ['customer', 'partner', 'operator'] as const) {
     it(`leaves the ${view}’s page honest while it is away, and coming back by itself`, async () => {
       await look(demo.links[view]);
@@ -150,7 +150,8 @@ describe('a gateway that stops and starts again', { timeout: 180_000 }, () => {
       demo = await start(port);
       await seen('#view[data-freshness="live"][data-state="live"]');
       const dot = view === 'customer' ? '.dot.big[data-lat]' : DOT;
-      const [from, to] = await change(dot, 'data-lat');
+      // The customer sees a rider from pick-up on, so this may take a while.
+      const [from, to] = await change(dot, 'data-lat', 120_000);
       expect(to).not.toBe(from);
       // The memory of the first gateway is gone: what is shown now is the second one's.
       if (view === 'customer') expect(await page.getAttribute('#view', 'data-order')).not.toBe(ordersBefore);
