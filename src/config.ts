@@ -33,6 +33,7 @@ const schema = z.object({
   redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: 'expected redis://host:port or rediss://…' }).optional().describe('Redis of the fleet; without it one node with a memory of its own'),
   redisPrefix: text('ridecast:', 'put before every key and channel'),
   redisTimeoutMs: whole(2000, 50, 60_000, 'ms a Redis command may take'),
+  redisProbeMs: whole(5000, 100, 60_000, 'ms between looks at whether Redis answers and messages arrive; a deaf link is cut after two'),
 
   authSecret: z.string().min(32, 'at least 32 characters').optional().describe('shared secret of HS256 tokens'),
   authJwksUrl: z.url({ protocol: /^https?$/, hostname: /./, error: 'expected http://… or https://…' }).optional().describe('where the public keys of RS256, ES256 and EdDSA tokens are'),
@@ -62,6 +63,7 @@ const schema = z.object({
   staleAfterMs: whole(30_000, 1000, 3_600_000, 'ms of silence after which a rider is shown as stale'),
   lostAfterMs: whole(120_000, 2000, 86_400_000, 'ms of silence after which a rider is shown as lost'),
   positionTtlMs: whole(300_000, 10_000, 86_400_000, 'ms a position is kept after the rider was last heard'),
+  checkMs: whole(10_000, 100, 600_000, 'ms between looks at whether every watched order still stands where the store says; zones and partners: six times as long'),
   maxReplay: whole(100, 1, 1000, 'events replayed to one watcher; more: a reset with the snapshot'),
 
   pingsPerSecond: whole(5, 1, 1000, 'ping frames a second a rider may send, sustained; four seconds of it at once'),

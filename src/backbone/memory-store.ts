@@ -5,7 +5,8 @@ import type { Cursor } from '../protocol/messages.ts';
 import { isNewer, type Position } from '../protocol/positions.ts';
 import { Expiring } from './expiring.ts';
 import { INDEX_TTL, LOG_ENTRIES, SESSION_TTL, sessionFloor, TOMBSTONE_TTL } from './limits.ts';
-import type { Append, Appended, LogState, OrderIndex, Recovered, Store } from './store.ts';
+import { missedSince } from './log.ts';
+import type { Append, Appended, LogState, LogTail, OrderIndex, Recovered, Store } from './store.ts';
 
 /** Idempotency keys of one order that are kept, the newest. */
 const KEYS = 1000;
@@ -109,12 +110,20 @@ export class MemoryStore implements Store {
     return log && { cursor: log.cursor, snapshot: log.snapshot };
   }
 
+  async readLog(order: string, tail: number): Promise<LogTail | undefined> {
+    const log = this.logs.get(order);
+    if (log === undefined) return undefined;
+    return { cursor: log.cursor, snapshot: log.snapshot, entries: tail > 0 ? log.entries.slice(-tail) : [] };
+  }
+
+  async heads(orders: readonly string[]): Promise<(Cursor | undefined)[]> {
+    return orders.map((order) => this.logs.get(order)?.cursor);
+  }
+
   async recover(order: string, since: Cursor, limit: number): Promise<Recovered | undefined> {
     const log = this.logs.get(order);
     if (log === undefined) return undefined;
-    const verdict = judge(log, since, limit);
-    const entries = verdict === 'ok' ? log.entries.filter((entry) => entry.offset > since.offset) : [];
-    return { state: { cursor: log.cursor, snapshot: log.snapshot }, verdict, entries };
+    return { state: { cursor: log.cursor, snapshot: log.snapshot }, ...missedSince(log, since, limit) };
   }
 
   async indexOrder(
@@ -135,18 +144,6 @@ export class MemoryStore implements Store {
     const keys = this.owners.members(`${index.of}:${index.id}`);
     return known(keys.map((key) => this.index.get(key)?.record));
   }
-}
-
-/** Whether the log continues the cursor, and if not, why. The Redis form is in redis/recover.lua. */
-function judge(log: Log, since: Cursor, limit: number): Recovered['verdict'] {
-  const { offset, id } = log.cursor;
-  if (since.epoch !== log.epoch) return 'epoch';
-  if (since.offset > offset) return 'ahead';
-  if (since.offset === offset) return since.id === id ? 'ok' : 'diverged';
-  if (offset - since.offset > limit) return 'limit';
-  const first = log.entries.find((entry) => entry.offset === since.offset + 1);
-  if (first === undefined) return 'trimmed';
-  return first.prev === since.id ? 'ok' : 'diverged';
 }
 
 function emptyLog(): Log {

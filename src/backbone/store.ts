@@ -1,6 +1,7 @@
 import type { LogEntry } from '../protocol/bus-messages.ts';
-import type { Cursor, ResetReason } from '../protocol/messages.ts';
+import type { Cursor } from '../protocol/messages.ts';
 import type { Position } from '../protocol/positions.ts';
+import type { Missed } from './log.ts';
 
 /** A change to an order's log. `next` is the whole order record after it, as JSON, and the entry's data too. */
 export interface Append {
@@ -27,11 +28,13 @@ export interface LogState {
   readonly snapshot: string;
 }
 
-export interface Recovered {
-  readonly state: LogState;
-  /** 'ok': `entries` chain from the given cursor to `state.cursor`. Otherwise why not, and no entries. */
-  readonly verdict: 'ok' | ResetReason;
+/** The same with the last entries, oldest first, chaining to the cursor. */
+export interface LogTail extends LogState {
   readonly entries: readonly LogEntry[];
+}
+
+export interface Recovered extends Missed {
+  readonly state: LogState;
 }
 
 /**
@@ -63,6 +66,10 @@ export interface Store {
   append(change: Append): Promise<Appended>;
   /** The order's log state, undefined if there is none. Reads where it is written (the master). */
   readOrder(order: string): Promise<LogState | undefined>;
+  /** The same with its last entries: `tail` of them, or fewer if fewer are kept. Reads where it is written. */
+  readLog(order: string, tail: number): Promise<LogTail | undefined>;
+  /** Where each order's log stands, in the order asked; undefined where there is none. Reads where it is written. */
+  heads(orders: readonly string[]): Promise<(Cursor | undefined)[]>;
   /** What happened since the cursor; undefined if there is no such order. At most `limit` entries. */
   recover(order: string, since: Cursor, limit: number): Promise<Recovered | undefined>;
 

@@ -85,6 +85,7 @@ export class Outbox implements Subscriber {
       return false;
     }
     const blocks: Uint8Array[] = [];
+    const unfinished: number[] = [];
     const sent: { watch: Subscription; standing: Standing; more: boolean }[] = [];
     for (const watch of this.marked) {
       if (watch.standing.since >= watch.group.clock) {
@@ -94,9 +95,10 @@ export class Outbox implements Subscriber {
       if (at - watch.lastFrameAt < watch.minIntervalMs) continue;
       const block = watch.group.block(watch.standing, this.codec, at);
       blocks.push(block.bytes);
+      if (block.more) unfinished.push(watch.group.number);
       sent.push({ watch, standing: advanced(watch.standing, block, watch.group.clock), more: block.more });
     }
-    if (blocks.length > 0 && this.write(this.codec.positionsFrame(at, blocks))) {
+    if (blocks.length > 0 && this.write(this.codec.positionsFrame(at, blocks, unfinished))) {
       this.framesSent++;
       this.parts.counts.positionFrames++;
       this.parts.counts.positionBlocks += blocks.length;

@@ -9,8 +9,11 @@ export interface Codec {
   encode(message: unknown): Uint8Array;
   /** Throws on anything that is not one whole value in this codec. */
   decode(bytes: Uint8Array): unknown;
-  /** Builds a `positions` frame from blocks that are already encoded by this codec. */
-  positionsFrame(at: number, blocks: readonly Uint8Array[]): Uint8Array;
+  /**
+   * Builds a `positions` frame from blocks that are already encoded by this codec.
+   * @param more numbers of the channels of which more follows
+   */
+  positionsFrame(at: number, blocks: readonly Uint8Array[], more?: readonly number[]): Uint8Array;
 }
 
 // Plain maps (no record extension), numbers never as bigint: any MessagePack library can read and write these.
@@ -36,9 +39,10 @@ export const jsonCodec: Codec = {
   binary: false,
   encode: (message) => Buffer.from(JSON.stringify(message)),
   decode: (bytes) => JSON.parse(text.decode(bytes)),
-  positionsFrame(at, blocks) {
+  positionsFrame(at, blocks, more = []) {
     const head = Buffer.from(`{"t":"positions","at":${at},"b":[`, 'latin1');
-    let length = head.length + 2 + Math.max(0, blocks.length - 1);
+    const tail = more.length > 0 ? `],"more":[${more}]}` : ']}';
+    let length = head.length + tail.length + Math.max(0, blocks.length - 1);
     for (const block of blocks) length += block.length;
     const frame = Buffer.allocUnsafe(length);
     frame.set(head, 0);
@@ -48,7 +52,7 @@ export const jsonCodec: Codec = {
       frame.set(blocks[i]!, offset);
       offset += blocks[i]!.length;
     }
-    frame.write(']}', offset, 'latin1');
+    frame.write(tail, offset, 'latin1');
     return frame;
   },
 };
@@ -56,6 +60,8 @@ export const jsonCodec: Codec = {
 // {t: 'positions', at: <float64>, b: <array16 of blocks>} with the two variable parts patched in.
 const packedHead = Buffer.from('83a174a9706f736974696f6e73a26174cb0000000000000000a162dc0000', 'hex');
 const packedAt = packedHead.length - 13;
+const MAP_OF_4 = 0x84;
+const packedMore = pack('more');
 
 export const msgpackCodec: Codec = {
   subprotocol: SUBPROTOCOLS.msgpack,
@@ -63,8 +69,9 @@ export const msgpackCodec: Codec = {
   // pack() hands out a slice of a shared buffer: valid as long as nobody writes to it, which msgpackr does not.
   encode: pack,
   decode: unpack,
-  positionsFrame(at, blocks) {
-    let length = packedHead.length;
+  positionsFrame(at, blocks, more = []) {
+    const tail = more.length > 0 ? Buffer.concat([packedMore, pack(more)]) : undefined;
+    let length = packedHead.length + (tail?.length ?? 0);
     for (const block of blocks) length += block.length;
     const frame = Buffer.allocUnsafe(length);
     frame.set(packedHead, 0);
@@ -74,6 +81,10 @@ export const msgpackCodec: Codec = {
     for (const block of blocks) {
       frame.set(block, offset);
       offset += block.length;
+    }
+    if (tail !== undefined) {
+      frame[0] = MAP_OF_4;
+      frame.set(tail, offset);
     }
     return frame;
   },

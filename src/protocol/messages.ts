@@ -64,7 +64,7 @@ export const orderEvent = z.object({
 });
 export type OrderEvent = z.infer<typeof orderEvent>;
 
-export const resetReasons = ['epoch', 'ahead', 'trimmed', 'diverged', 'limit', 'unknown'] as const;
+export const resetReasons = ['epoch', 'ahead', 'trimmed', 'diverged', 'limit', 'lost', 'unknown'] as const;
 export type ResetReason = (typeof resetReasons)[number];
 
 /** What a rider sends. Degrees, m/s, metres, ms since the epoch. */
@@ -188,7 +188,12 @@ export const gatewayMessages = {
     block,
     more: z.boolean().optional(),
   }),
-  positions: z.object({ t: z.literal('positions'), at: time, b: z.array(block) }),
+  positions: z.object({
+    t: z.literal('positions'),
+    at: time,
+    b: z.array(block),
+    more: z.array(count).optional(),
+  }),
   event: z.object({ t: z.literal('event'), c: count, ...orderEvent.shape }),
   closed: z.object({
     t: z.literal('closed'),

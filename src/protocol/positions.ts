@@ -9,6 +9,19 @@ export const STALE = 1;
 export const LOST = 2;
 export type Freshness = typeof LIVE | typeof STALE | typeof LOST;
 
+/** The ages at which a silent rider becomes stale and lost, and is forgotten, ms. */
+export interface Ages {
+  readonly staleAfterMs: number;
+  readonly lostAfterMs: number;
+  readonly positionTtlMs: number;
+}
+
+/** How fresh a rider is that was last heard so many ms ago. */
+export function freshnessOf(silentMs: number, ages: Ages): Freshness {
+  if (silentMs > ages.lostAfterMs) return LOST;
+  return silentMs > ages.staleAfterMs ? STALE : LIVE;
+}
+
 /** The newest known fix of one rider. Ordered by (session, seq), never by a clock. */
 export interface Position {
   readonly rider: string;

@@ -154,6 +154,31 @@ export function describeOrders(fleet: () => Fleet): void {
       expect(await verdictOf(second, 3)).toBe('ok');
     });
 
+    test('the log read with a tail holds its last entries, as many as asked for and kept', async () => {
+      const { a, b } = fleet();
+      const order = fresh('o');
+      expect(await a.store.readLog(order, 10)).toBeUndefined();
+      const cursors = await write(a, order, 7);
+      for (const tail of [0, 1, 4, 7, 50]) {
+        const { cursor, snapshot, entries } = (await b.store.readLog(order, tail))!;
+        expect({ cursor, snapshot }).toEqual({ cursor: cursors[6], snapshot: change(order, 6).snapshot });
+        expect(entries.map(({ epoch, offset, id }) => ({ epoch, offset, id }))).toEqual(
+          tail === 0 ? [] : cursors.slice(-tail),
+        );
+        if (tail >= 7)
+          expect(entries.map((e) => e.data)).toEqual(cursors.map((_, i) => change(order, i).data));
+      }
+    });
+
+    test('the heads are where the logs stand, in the order asked', async () => {
+      const { a, b } = fleet();
+      const [one, none, two] = [fresh('o'), fresh('o'), fresh('o')];
+      const [first] = await write(a, one, 1);
+      const [, second] = await write(a, two, 2);
+      expect(await b.store.heads([two, none, one])).toEqual([second, undefined, first]);
+      expect(await b.store.heads([])).toEqual([]);
+    });
+
     test('says trimmed when the log no longer reaches back', async () => {
       const { a } = fleet();
       const order = fresh('o');

@@ -4,7 +4,7 @@ import { channelName } from '../../protocol/channel.ts';
 import type { Cursor } from '../../protocol/messages.ts';
 import type { Position } from '../../protocol/positions.ts';
 import { INDEX_TTL, LOG_ENTRIES, SESSION_TTL, sessionFloor, TOMBSTONE_TTL } from '../limits.ts';
-import type { Append, Appended, LogState, OrderIndex, Recovered, Store } from '../store.ts';
+import type { Append, Appended, LogState, LogTail, OrderIndex, Recovered, Store } from '../store.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { parsePosition, positionText } from './position-text.ts';
@@ -88,28 +88,27 @@ export class RedisStore implements Store {
   }
 
   async readOrder(order: string): Promise<LogState | undefined> {
-    const reply = await this.recover_.run(this.redis, this.logKeys(order), []);
-    return reply === null ? undefined : stateOf(reply as string[]);
+    const reply = await this.readReply(order, []);
+    return reply && stateOf(reply);
+  }
+
+  async readLog(order: string, tail: number): Promise<LogTail | undefined> {
+    const reply = await this.readReply(order, [tail]);
+    return reply && { ...stateOf(reply), entries: entriesOf(reply) };
+  }
+
+  async heads(orders: readonly string[]): Promise<(Cursor | undefined)[]> {
+    const reads = orders.map((order) =>
+      this.redis.run((redis) => redis.hmget(this.keys.order(order, 'm'), 'e', 's', 'h')),
+    );
+    const heads = await Promise.all(reads);
+    return heads.map((head) => (head[0] === null ? undefined : cursorOf(head as string[])));
   }
 
   async recover(order: string, since: Cursor, limit: number): Promise<Recovered | undefined> {
-    const args = [since.epoch, since.offset, since.id, limit];
-    const reply = (await this.recover_.run(this.redis, this.logKeys(order), args)) as string[] | null;
-    if (reply === null) return undefined;
-    const state = stateOf(reply);
-    const verdict = reply[4] as Recovered['verdict'];
-    const entries: LogEntry[] = [];
-    for (let i = 5; i < reply.length; i += 5) {
-      entries.push({
-        epoch: state.cursor.epoch,
-        offset: Number(reply[i]),
-        id: reply[i + 1]!,
-        prev: reply[i + 2]!,
-        at: Number(reply[i + 3]),
-        data: reply[i + 4]!,
-      });
-    }
-    return { state, verdict, entries };
+    const reply = await this.readReply(order, [since.epoch, since.offset, since.id, limit]);
+    if (reply === undefined) return undefined;
+    return { state: stateOf(reply), verdict: reply[4] as Recovered['verdict'], entries: entriesOf(reply) };
   }
 
   async indexOrder(
@@ -134,6 +133,11 @@ export class RedisStore implements Store {
     return texts.map((text, i) => (text === null ? undefined : parsePosition(riders[i]!, text)));
   }
 
+  private async readReply(order: string, args: readonly (string | number)[]): Promise<string[] | undefined> {
+    const reply = await this.recover_.run(this.redis, this.logKeys(order), args);
+    return (reply as string[] | null) ?? undefined;
+  }
+
   private logKeys(order: string): string[] {
     return ['m', 's', 'st'].map((part) => this.keys.order(order, part));
   }
@@ -145,6 +149,22 @@ function cursorOf([epoch, offset, id]: readonly string[]): Cursor {
 
 function stateOf(reply: readonly string[]): LogState {
   return { cursor: cursorOf(reply), snapshot: reply[3]! };
+}
+
+/** Entries begin at the sixth field, five fields each. */
+function entriesOf(reply: readonly string[]): LogEntry[] {
+  const entries: LogEntry[] = [];
+  for (let i = 5; i < reply.length; i += 5) {
+    entries.push({
+      epoch: reply[0]!,
+      offset: Number(reply[i]),
+      id: reply[i + 1]!,
+      prev: reply[i + 2]!,
+      at: Number(reply[i + 3]),
+      data: reply[i + 4]!,
+    });
+  }
+  return entries;
 }
 
 /** 72 random bits; no character of it is a separator anywhere. */
