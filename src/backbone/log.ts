@@ -1,18 +1,17 @@
 /** What may follow a cursor: the one rule of resume, for a log in memory and for a node's copy of a log. */
-import type { LogEntry } from '../protocol/bus-messages.ts';
 import type { Cursor, ResetReason } from '../protocol/messages.ts';
 
 /** The end of a log. */
-export interface LogEnd {
+export interface LogEnd<E> {
   readonly cursor: Cursor;
   /** The last entries, oldest first, chaining to the cursor; the older ones may be missing. */
-  readonly entries: readonly LogEntry[];
+  readonly entries: readonly E[];
 }
 
-export interface Missed {
+export interface Missed<E> {
   /** 'ok': `entries` chain from the given cursor to the log's. Otherwise why not, and no entries. */
   readonly verdict: 'ok' | ResetReason;
-  readonly entries: readonly LogEntry[];
+  readonly entries: readonly E[];
 }
 
 /**
@@ -21,7 +20,11 @@ export interface Missed {
  * of Raft does). The Redis form of this rule is redis/recover.lua.
  * @param limit the most entries to give
  */
-export function missedSince(log: LogEnd, since: Cursor, limit: number): Missed {
+export function missedSince<E extends { readonly prev: string }>(
+  log: LogEnd<E>,
+  since: Cursor,
+  limit: number,
+): Missed<E> {
   const { epoch, offset, id } = log.cursor;
   if (since.epoch !== epoch) return not('epoch');
   if (since.offset > offset) return not('ahead');
@@ -33,6 +36,6 @@ export function missedSince(log: LogEnd, since: Cursor, limit: number): Missed {
   return entries[0]!.prev === since.id ? { verdict: 'ok', entries } : not('diverged');
 }
 
-function not(verdict: ResetReason): Missed {
+function not(verdict: ResetReason): Missed<never> {
   return { verdict, entries: [] };
 }

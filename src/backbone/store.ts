@@ -33,7 +33,7 @@ export interface LogTail extends LogState {
   readonly entries: readonly LogEntry[];
 }
 
-export interface Recovered extends Missed {
+export interface Recovered extends Missed<LogEntry> {
   readonly state: LogState;
 }
 

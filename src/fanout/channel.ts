@@ -19,9 +19,11 @@ export interface Channel {
   /** Flushed at once (orders) or on the tick (zones, partners). */
   readonly urgent: boolean;
   readonly subscriptions: Set<Subscription>;
-  /** Reads the store. Called when the bus acknowledged the subscription, and again after every new generation. */
+  /** Reads the store. Called when the bus acknowledged the subscription, and whenever something may have been missed. */
   load(): Promise<void>;
-  /** A message of the bus. What comes before the first `load` ends is kept and merged. */
+  /** A new generation of the bus began: what came before it must not be merged with what is read after it. */
+  fence(): void;
+  /** A message of the bus. What comes while the store is read is kept and merged. */
   take(message: BusMessage): void;
   /** Adds a watcher and sends its `watching`; undefined: there is nothing this watcher may see. */
   join(subscriber: Subscriber, options: WatchOptions): Promise<Subscription | undefined>;
@@ -31,8 +33,15 @@ export interface Channel {
   sweep(now: number): void;
 }
 
-/** Called by a channel that has something to send. */
-export type Dirty = (channel: Channel) => void;
+/** What a channel asks of the hub it is in. */
+export interface InHub {
+  /** It has something to send. */
+  readonly dirty: (channel: Channel) => void;
+  /** It has missed something, and must be read again. */
+  readonly missed: (channel: Channel) => void;
+  /** Resolves when it has been read, now or just before. Rejects if the store does not answer. */
+  readonly reread: (channel: Channel) => Promise<void>;
+}
 
 /** A new subscription that has been sent nothing, and the `watching` frame that starts it. */
 export function begin(

@@ -3,23 +3,21 @@ import type { Store } from '../backbone/store.ts';
 import { type OrderRecord, viewOf } from '../orders/order.ts';
 import { type Orders, parseOrder } from '../orders/orders.ts';
 import type { BusMessage, Departure, FleetEntry } from '../protocol/bus-messages.ts';
-import { fromRecord, isNewer } from '../protocol/positions.ts';
-import { begin, type Channel, type Dirty, markBehind, type WatchOptions } from './channel.ts';
-import { type Ages, Group } from './groups.ts';
+import { type Ages, fromRecord, isNewer } from '../protocol/positions.ts';
+import { begin, type Channel, type InHub, markBehind, type WatchOptions } from './channel.ts';
+import { Group } from './groups.ts';
+import { type Adopt, Resume } from './resume.ts';
 import type { Subscriber, Subscription } from './subscription.ts';
 import { type Windows, windowOpen } from './visibility.ts';
 
-export interface FleetChannelParts {
+export interface FleetChannelParts extends InHub {
   readonly store: Store;
   readonly orders: Pick<Orders, 'active' | 'read'>;
   readonly windows: Windows;
   readonly ages: Ages;
   readonly blockPositions: number;
   readonly now: () => number;
-  readonly dirty: Dirty;
 }
-
-const MAX_EARLY = 1024;
 
 abstract class FleetChannel implements Channel {
   readonly urgent = false;
@@ -28,8 +26,7 @@ abstract class FleetChannel implements Channel {
   protected readonly id: string;
   protected readonly parts: FleetChannelParts;
   protected readonly group: Group;
-  /** Not undefined while the store is being read. */
-  private early: BusMessage[] | undefined = [];
+  private readonly resume = new Resume();
 
   constructor(name: string, id: string, number: number, parts: FleetChannelParts) {
     this.name = name;
@@ -38,24 +35,25 @@ abstract class FleetChannel implements Channel {
     this.group = new Group(number, true, parts.blockPositions);
   }
 
-  /** Reads the store and brings the group in line with it. */
-  protected abstract read(): Promise<void>;
+  /** Reads the store; what it resolves to brings the group in line with that. */
+  protected abstract read(): Promise<Adopt>;
   protected abstract apply(message: BusMessage): void;
 
   async load(): Promise<void> {
-    this.early ??= [];
-    await this.read();
-    const early = this.early ?? [];
-    this.early = undefined;
-    for (const message of early) this.apply(message);
+    await this.resume.read(
+      () => this.read(),
+      (message) => this.apply(message),
+    );
     this.group.sweep(this.parts.now(), this.parts.ages);
     this.parts.dirty(this);
   }
 
+  fence(): void {
+    this.resume.restart();
+  }
+
   take(message: BusMessage): void {
-    if (this.early === undefined) this.apply(message);
-    else if (this.early.length < MAX_EARLY) this.early.push(message);
-    else this.early.splice(0, 1, message);
+    if (!this.resume.keep(message)) this.apply(message);
   }
 
   async join(subscriber: Subscriber, options: WatchOptions): Promise<Subscription> {
@@ -63,7 +61,8 @@ abstract class FleetChannel implements Channel {
     const { subscription, watching } = begin(this.name, subscriber, options, this.group, {}, at);
     subscriber.send(watching);
     this.subscriptions.add(subscription);
-    if (watching.more) subscriber.mark(subscription);
+    // The rest of it goes with the next tick, and nobody else may have anything to send.
+    if (watching.more) this.parts.dirty(this);
     return subscription;
   }
 
@@ -80,11 +79,13 @@ abstract class FleetChannel implements Channel {
 }
 
 export class ZoneChannel extends FleetChannel {
-  protected async read(): Promise<void> {
+  protected async read(): Promise<Adopt> {
     const positions = await this.parts.store.zonePositions(this.id);
-    const here = new Set(positions.map((p) => p.rider));
-    for (const rider of [...this.group.riders()]) if (!here.has(rider)) this.group.leave(rider, 'left');
-    for (const position of positions) this.group.take(position, []);
+    return () => {
+      const here = new Set(positions.map((p) => p.rider));
+      for (const rider of [...this.group.riders()]) if (!here.has(rider)) this.group.leave(rider, 'left');
+      for (const position of positions) this.group.take(position, []);
+    };
   }
 
   protected apply(message: BusMessage): void {
@@ -111,20 +112,24 @@ export class PartnerChannel extends FleetChannel {
   /** The partner's running orders. A rider is shown only while one of them is open and is his. */
   private readonly active = new Map<string, OrderRecord>();
 
-  protected async read(): Promise<void> {
+  protected async read(): Promise<Adopt> {
     const { orders, store } = this.parts;
-    const now = await orders.active('partner', this.id);
-    const known = new Set(now.map((order) => order.id));
-    for (const id of [...this.active.keys()]) {
-      if (known.has(id)) continue;
-      const ended = await orders.read(id);
-      if (ended !== undefined) this.putOrder(ended.order);
-    }
-    for (const order of now) this.putOrder(order);
-    const riders = [...new Set(now.flatMap((order) => order.rider ?? []))];
-    for (const position of await store.getPositions(riders)) {
-      if (position !== undefined) this.group.take(position, this.ordersOf(position.rider));
-    }
+    const running = await orders.active('partner', this.id);
+    const known = new Set(running.map((order) => order.id));
+    const missing = [...this.active.keys()].filter((id) => !known.has(id));
+    const ended = await Promise.all(missing.map((id) => orders.read(id)));
+    const riders = [...new Set(running.flatMap((order) => order.rider ?? []))];
+    const positions = await store.getPositions(riders);
+    return () => {
+      missing.forEach((id, i) => {
+        if (ended[i] === undefined) this.loseOrder(id);
+        else this.putOrder(ended[i].order);
+      });
+      for (const order of running) this.putOrder(order);
+      for (const position of positions) {
+        if (position !== undefined) this.group.take(position, this.ordersOf(position.rider));
+      }
+    };
   }
 
   protected apply(message: BusMessage): void {
@@ -144,10 +149,20 @@ export class PartnerChannel extends FleetChannel {
     if (order.ended) this.active.delete(order.id);
     else this.active.set(order.id, order);
     if (!this.group.putOrder(viewOf(order, 'partner'))) return;
-    for (const rider of new Set([before?.rider, order.rider])) {
-      if (rider !== undefined && this.ordersOf(rider).length === 0) this.group.leave(rider, 'ended');
-    }
+    for (const rider of new Set([before?.rider, order.rider])) this.hideIdle(rider);
     this.parts.dirty(this);
+  }
+
+  /** The store knows nothing of it: it was pruned long after its end, or the store lost its memory. */
+  private loseOrder(id: string): void {
+    const { rider } = this.active.get(id)!;
+    this.active.delete(id);
+    this.group.loseOrder(id);
+    this.hideIdle(rider);
+  }
+
+  private hideIdle(rider: string | undefined): void {
+    if (rider !== undefined && this.ordersOf(rider).length === 0) this.group.leave(rider, 'ended');
   }
 
   private ordersOf(rider: string): string[] {

@@ -7,7 +7,15 @@
  */
 import type { Codec } from '../protocol/codec.ts';
 import type { Block, Order, OutReason } from '../protocol/messages.ts';
-import { type Freshness, isNewer, LIVE, LOST, type Position, STALE, toTuple } from '../protocol/positions.ts';
+import {
+  type Ages,
+  type Freshness,
+  freshnessOf,
+  isNewer,
+  LIVE,
+  type Position,
+  toTuple,
+} from '../protocol/positions.ts';
 
 interface Row {
   readonly ref: number;
@@ -53,13 +61,6 @@ export function advanced(
   return { since: block.upTo, known: block.full ? clock : before.known, filling: block.more };
 }
 
-/** The ages at which a silent rider becomes stale, lost, and is forgotten, ms. */
-export interface Ages {
-  readonly staleAfterMs: number;
-  readonly lostAfterMs: number;
-  readonly positionTtlMs: number;
-}
-
 const MAX_GONE = 1000;
 
 export class Group {
@@ -67,7 +68,7 @@ export class Group {
   readonly number: number;
   clock = 0;
   private readonly rows = new Map<string, Row>();
-  private readonly orders = new Map<string, { view: Order; changed: number }>();
+  private readonly orders = new Map<string, { view: Order; changed: number; gone?: true }>();
   /** Riders that left and by which ping: an older one that arrives late must not bring them back. */
   private readonly departed = new Map<string, { session: number; seq: number; heardAt: number }>();
   private gone: { ref: number; reason: OutReason; changed: number }[] = [];
@@ -152,9 +153,16 @@ export class Group {
   /** Partner channels: an order that changed; one that ended is told once and then forgotten. */
   putOrder(view: Order): boolean {
     const known = this.orders.get(view.id);
-    if (known !== undefined && known.view.version >= view.version) return false;
+    if (known !== undefined && !known.gone && known.view.version >= view.version) return false;
     this.orders.set(view.id, { view, changed: ++this.clock });
     return true;
+  }
+
+  /** Partner channels: nobody knows the order any more. It is told as ended, and may come back from version 1. */
+  loseOrder(id: string): void {
+    const known = this.orders.get(id);
+    if (known === undefined || known.view.ended) return;
+    this.orders.set(id, { view: { ...known.view, ended: true }, changed: ++this.clock, gone: true });
   }
 
   orderIds(): IterableIterator<string> {
@@ -176,7 +184,7 @@ export class Group {
         this.leave(rider, 'expired');
         continue;
       }
-      const freshness = silent > ages.lostAfterMs ? LOST : silent > ages.staleAfterMs ? STALE : LIVE;
+      const freshness = freshnessOf(silent, ages);
       if (freshness > row.freshness) {
         row.freshness = freshness;
         row.changed = ++this.clock;

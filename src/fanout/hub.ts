@@ -1,21 +1,26 @@
 /** Channels to sessions, on this node: who watches what, when to join and leave the bus, when to flush. */
 import type { Bus } from '../backbone/bus.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
-import { type BusMessage, decodeBus } from '../protocol/bus-messages.ts';
+import { decodeBus } from '../protocol/bus-messages.ts';
 import { parseChannel } from '../protocol/channel.ts';
 import type { Cursor, ErrorCode } from '../protocol/messages.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, InHub } from './channel.ts';
 import { type FleetChannelParts, PartnerChannel, ZoneChannel } from './fleet-channel.ts';
 import { OrderChannel, type OrderChannelParts } from './order-channel.ts';
 import type { Subscriber } from './subscription.ts';
+import { realTimers, type Timers } from './timers.ts';
+import { driftedOrders } from './verify.ts';
 import { type Grant, mayWatch } from './visibility.ts';
 
-export interface HubParts extends Omit<OrderChannelParts, 'dirty'>, Omit<FleetChannelParts, 'dirty'> {
+export interface HubParts extends Omit<OrderChannelParts, keyof InHub>, Omit<FleetChannelParts, keyof InHub> {
   readonly bus: Bus;
   readonly counts: Counts;
   readonly lingerMs: number;
   /** ms between flushes of zones and partners. */
   readonly groupTickMs: number;
+  /** ms between looks at whether every order still stands where the store says. */
+  readonly checkMs: number;
+  readonly timers?: Timers;
 }
 
 export interface WatchRequest {
@@ -30,8 +35,10 @@ export type WatchOutcome = { ok: true; leave: () => void } | { ok: false; code: 
 /** A channel's place in the hub. */
 interface Entry {
   readonly channel: Channel;
-  /** Joined to the bus and read from the store. */
+  /** Joined to the bus and read from the store; the last such read, if there were more. */
   ready: Promise<void>;
+  /** A read is to begin, is under way, or ended at that time, ms since epoch (NEVER: it failed). */
+  read: 'joining' | 'queued' | 'reading' | number;
   /** Watches being set up: nobody may linger it away meanwhile. */
   pins: number;
   /** ms since epoch at which it was found empty, or undefined. */
@@ -39,6 +46,13 @@ interface Entry {
 }
 
 const SWEEP_MS = 1000;
+const NEVER = -Infinity;
+/** A read that ended so many ms ago is as good as a new one to who doubts: many doubt in the same moment. */
+const FRESH_MS = 100;
+/** Zones and partners are read again with every so many looks at the orders. */
+const FLEET_CHECKS = 6;
+/** Orders that have drifted are read so many at a time. */
+const READS_AT_ONCE = 200;
 
 export class Hub {
   private readonly parts: HubParts;
@@ -49,13 +63,17 @@ export class Hub {
   private waiting = new Set<Subscriber>();
   private scheduled = false;
   private lastNumber = 0;
-  private readonly timers: NodeJS.Timeout[];
+  private readonly timers: Timers;
+  private readonly undo: (() => void)[];
+  private checks = 0;
 
   constructor(parts: HubParts) {
     this.parts = parts;
-    this.timers = [
-      setInterval(() => this.tick(), parts.groupTickMs),
-      setInterval(() => this.sweep(), Math.min(SWEEP_MS, Math.max(50, parts.lingerMs))),
+    this.timers = parts.timers ?? realTimers;
+    this.undo = [
+      this.timers.every(parts.groupTickMs, () => this.tick()),
+      this.timers.every(Math.min(SWEEP_MS, Math.max(50, parts.lingerMs)), () => this.sweep()),
+      this.timers.every(parts.checkMs, () => this.check()),
     ];
   }
 
@@ -64,7 +82,7 @@ export class Hub {
   }
 
   stop(): void {
-    for (const timer of this.timers) clearInterval(timer);
+    for (const undo of this.undo) undo();
     this.entries.clear();
   }
 
@@ -82,21 +100,43 @@ export class Hub {
   deliver(name: string, payload: Uint8Array): void {
     const entry = this.entries.get(name);
     if (entry === undefined) return;
-    let message: BusMessage;
     try {
-      message = decodeBus(payload);
-      entry.channel.take(message);
+      entry.channel.take(decodeBus(payload));
     } catch {
       tally(this.parts.counts.busDrops, 'malformed');
     }
   }
 
-  /** Something may have been missed: read everything that is watched again. */
+  /** The bus was joined anew: whatever was published before may have been missed, and is looked for in the store. */
   generation(): void {
     this.parts.counts.generations++;
-    for (const entry of this.entries.values()) {
-      entry.ready = entry.ready.then(() => entry.channel.load());
-      entry.ready.catch(() => this.retire(entry));
+    for (const { channel } of this.entries.values()) channel.fence();
+    this.realign();
+  }
+
+  /** Has something left to send that nobody will mark again: the next tick asks it. */
+  later(subscriber: Subscriber): void {
+    this.waiting.add(subscriber);
+  }
+
+  private realign(): void {
+    this.verify(true).catch(() => this.timers.after(SWEEP_MS, () => this.realign()));
+  }
+
+  /** A loss without a sign (a flushed store, a message that went nowhere) is found by looking. */
+  private check(): void {
+    this.verify(++this.checks % FLEET_CHECKS === 0).catch(() => {}); // the next look comes by itself
+  }
+
+  /** Reads again what does not stand where the store says. Rejects if the store does not answer. */
+  private async verify(fleets: boolean): Promise<void> {
+    const entries = [...this.entries.values()];
+    if (fleets) for (const entry of entries) if (!(entry.channel instanceof OrderChannel)) this.reload(entry);
+    const orders = entries.map(({ channel }) => channel).filter((channel) => channel instanceof OrderChannel);
+    const drifted = await driftedOrders(this.parts.store, orders);
+    for (let from = 0; from < drifted.length; from += READS_AT_ONCE) {
+      const some = drifted.slice(from, from + READS_AT_ONCE);
+      await Promise.allSettled(some.map((channel) => this.reloadChannel(channel)));
     }
   }
 
@@ -146,17 +186,27 @@ export class Hub {
       known.emptySince = undefined;
       return known;
     }
-    const channel = this.open(name);
-    const ready = this.parts.bus.subscribe(name).then(() => channel.load());
-    const entry: Entry = { channel, ready, pins: 0, emptySince: undefined };
+    const joined = this.parts.bus.subscribe(name);
+    const entry: Entry = {
+      channel: this.open(name),
+      ready: joined,
+      read: 'joining',
+      pins: 0,
+      emptySince: undefined,
+    };
     this.entries.set(name, entry);
-    ready.catch(() => this.retire(entry));
+    this.reload(entry);
     return entry;
   }
 
   private open(name: string): Channel {
     const { kind, id } = parseChannel(name);
-    const parts = { ...this.parts, dirty: (channel: Channel) => this.dirty(channel) };
+    const parts: HubParts & InHub = {
+      ...this.parts,
+      dirty: (channel) => this.dirty(channel),
+      missed: (channel) => void this.reloadChannel(channel),
+      reread: (channel) => this.reread(channel),
+    };
     const number = ++this.lastNumber;
     if (kind === 'order') return new OrderChannel(name, id, number, parts);
     return kind === 'zone'
@@ -164,17 +214,55 @@ export class Hub {
       : new PartnerChannel(name, id, number, parts);
   }
 
+  /**
+   * Reads the channel again after what it is doing now. One read serves all who ask before it begins. Resolves when
+   * it is in line with the store; rejects, and `retire` sees to it, if it could not be read.
+   */
+  private reload(entry: Entry): Promise<void> {
+    if (entry.read === 'queued') return entry.ready;
+    const before = entry.read === 'joining' ? entry.ready : entry.ready.catch(() => {});
+    entry.read = 'queued';
+    const done = before.then(() => {
+      entry.read = 'reading';
+      return entry.channel.load();
+    });
+    entry.ready = done;
+    done.then(
+      () => {
+        if (entry.ready === done) entry.read = this.parts.now();
+      },
+      () => {
+        if (entry.ready !== done) return; // the next read is on its way
+        entry.read = NEVER;
+        this.retire(entry);
+      },
+    );
+    return done;
+  }
+
+  private async reloadChannel(channel: Channel): Promise<void> {
+    const entry = this.entries.get(channel.name);
+    if (entry?.channel === channel) await this.reload(entry).catch(() => {});
+  }
+
+  private async reread(channel: Channel): Promise<void> {
+    const entry = this.entries.get(channel.name);
+    if (entry?.channel !== channel) throw new Error(`${channel.name} was left`);
+    const recent = typeof entry.read === 'number' && this.parts.now() - entry.read < FRESH_MS;
+    return recent || entry.read === 'reading' ? entry.ready : this.reload(entry);
+  }
+
   /** A channel that could not be read is given up if nobody is on it, else read again until it can be. */
   private retire(entry: Entry): void {
-    if (this.entries.get(entry.channel.name) !== entry) return;
-    if (entry.channel.subscriptions.size === 0) {
-      this.entries.delete(entry.channel.name);
-      this.parts.bus.unsubscribe(entry.channel.name).catch(() => {});
-      return;
-    }
-    const again = new Promise((resolve) => setTimeout(resolve, SWEEP_MS).unref());
-    entry.ready = again.then(() => entry.channel.load());
-    entry.ready.catch(() => this.retire(entry));
+    const { channel } = entry;
+    if (this.entries.get(channel.name) !== entry) return;
+    if (channel.subscriptions.size === 0) this.leave(channel.name);
+    else this.timers.after(SWEEP_MS, () => void this.reloadChannel(channel));
+  }
+
+  private leave(name: string): void {
+    this.entries.delete(name);
+    this.parts.bus.unsubscribe(name).catch(() => {});
   }
 
   private dirty(channel: Channel): void {
@@ -186,7 +274,7 @@ export class Hub {
     if (this.scheduled) return;
     this.scheduled = true;
     // Never send to others from inside a handler: sockets of others cannot be corked there.
-    setImmediate(() => {
+    this.timers.soon(() => {
       this.scheduled = false;
       this.flush(this.urgent, new Set());
     });
@@ -216,10 +304,7 @@ export class Hub {
       channel.sweep(now);
       if (channel.subscriptions.size > 0 || entry.pins > 0) entry.emptySince = undefined;
       else if (entry.emptySince === undefined) entry.emptySince = now;
-      else if (now - entry.emptySince >= this.parts.lingerMs) {
-        this.entries.delete(name);
-        this.parts.bus.unsubscribe(name).catch(() => {});
-      }
+      else if (now - entry.emptySince >= this.parts.lingerMs) this.leave(name);
     }
   }
 }

@@ -1,142 +1,120 @@
-/** One order on this node: its state, its events in order, and its rider's position for each audience. */
+/** One order on this node: its log, what watchers were told of it, and its rider's position for each audience. */
 import type { Store } from '../backbone/store.ts';
 import type { Counts } from '../observe/metrics.ts';
-import { type Audience, type OrderFact, type OrderRecord, viewOf } from '../orders/order.ts';
-import { parseOrder } from '../orders/orders.ts';
-import type { BusMessage, LogEntry } from '../protocol/bus-messages.ts';
+import { tally } from '../observe/metrics.ts';
+import { type Audience, type OrderRecord, viewOf } from '../orders/order.ts';
+import type { BusMessage } from '../protocol/bus-messages.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { Cursor, GatewayMessages, OrderEvent, ResetReason } from '../protocol/messages.ts';
-import { fromRecord, isNewer, type Position } from '../protocol/positions.ts';
-import { begin, type Channel, type Dirty, markBehind, restart, type WatchOptions } from './channel.ts';
-import { type Ages, Group } from './groups.ts';
+import { type Ages, fromRecord, isNewer, type Position } from '../protocol/positions.ts';
+import { begin, type Channel, type InHub, markBehind, restart, type WatchOptions } from './channel.ts';
+import { Group } from './groups.ts';
+import { type Fact, type LogNews, OrderLog, toFact } from './order-log.ts';
+import { type Adopt, Resume } from './resume.ts';
 import type { Subscriber, Subscription } from './subscription.ts';
 import { maySeeOrder, type Windows, windowOpen } from './visibility.ts';
 
-export interface OrderChannelParts {
+export interface OrderChannelParts extends InHub {
   readonly store: Store;
   readonly windows: Windows;
   readonly ages: Ages;
+  /** Entries of the log that are kept here, and the most that are replayed to one watcher. */
   readonly maxReplay: number;
-  readonly counts: Pick<Counts, 'eventsSent'>;
+  readonly counts: Pick<Counts, 'eventsSent' | 'resets' | 'gaps' | 'busDrops'>;
   readonly now: () => number;
-  readonly dirty: Dirty;
 }
 
-/** Messages kept while the store is being read. More: the read is repeated instead. */
-const MAX_EARLY = 256;
-
-/** How often a resume is read again because events kept arriving; then the snapshot is given. */
-const MAX_READS = 3;
-
-interface Start {
-  readonly cursor: Cursor;
-  readonly order: OrderRecord;
-  readonly events?: OrderEvent[];
-  readonly reset?: ResetReason;
-}
-
-interface Fact {
-  readonly entry: LogEntry;
-  readonly fact: OrderFact;
-}
+/** Verdicts that may be wrong because this node, not the watcher, is behind: the store is asked again first. */
+const DOUBTFUL: ReadonlySet<string> = new Set(['epoch', 'ahead', 'diverged']);
 
 export class OrderChannel implements Channel {
   readonly urgent = true;
   readonly name: string;
+  readonly id: string;
   readonly subscriptions = new Set<Subscription>();
-  private readonly id: string;
   private readonly number: number;
   private readonly parts: OrderChannelParts;
   private readonly views = new Map<Audience, Group>();
-  private cursor: Cursor | undefined;
-  private order: OrderRecord | undefined;
+  private readonly resume = new Resume();
+  private readonly log: OrderLog;
+  /** The store no longer has this order: what is here is the last that was known. */
+  private lost = false;
   /** The newest position of the order's rider, shown or not. */
   private latest: Position | undefined;
+  /** Taken, and not told yet. */
   private facts: Fact[] = [];
-  /** Not undefined while the store is being read. */
-  private early: BusMessage[] | undefined = [];
 
   constructor(name: string, id: string, number: number, parts: OrderChannelParts) {
     this.name = name;
     this.id = id;
     this.number = number;
     this.parts = parts;
+    this.log = new OrderLog(id, parts.maxReplay);
+  }
+
+  get rider(): string | undefined {
+    return this.log.order?.rider;
   }
 
   async load(): Promise<void> {
-    this.early ??= [];
-    const { store, maxReplay } = this.parts;
-    const since = this.cursor;
-    const recovered = since && (await store.recover(this.id, since, maxReplay));
-    const state = recovered ? recovered.state : await store.readOrder(this.id);
-    const verdict = recovered?.verdict;
-    if (verdict === 'ok') for (const entry of recovered!.entries) this.apply(entry);
-    else if (state !== undefined) {
-      this.cursor = state.cursor;
-      this.setOrder(parseOrder(state.snapshot));
-      if (verdict !== undefined) this.reset(verdict);
-    }
-    if (this.order?.rider !== undefined) {
-      const [position] = await store.getPositions([this.order.rider]);
-      if (position !== undefined) this.position(position);
-    }
-    const early = this.early ?? [];
-    this.early = undefined;
-    for (const message of early) this.take(message);
+    await this.resume.read(
+      () => this.read(),
+      (message) => this.apply(message),
+    );
     this.sweep(this.parts.now());
   }
 
+  fence(): void {
+    this.resume.restart();
+  }
+
   take(message: BusMessage): void {
-    if (this.early !== undefined) {
-      if (this.early.length < MAX_EARLY || message.kind === 'event') this.early.push(message);
-      return;
-    }
-    if (message.kind === 'position') this.position(fromRecord(message.position));
-    else if (message.kind === 'event' && !this.apply(message.entry)) this.reload();
+    if (!this.resume.keep(message)) this.apply(message);
+  }
+
+  /** Whether the store's head of this order's log is where this node stands. */
+  standsAt(head: Cursor | undefined): boolean {
+    const { cursor } = this.log;
+    if (head === undefined) return cursor === undefined || this.lost;
+    return !this.lost && cursor?.id === head.id && cursor.epoch === head.epoch;
   }
 
   async join(subscriber: Subscriber, options: WatchOptions): Promise<Subscription | undefined> {
-    if (this.order === undefined || !maySeeOrder(options.grant, this.order)) return undefined;
-    const start = await this.resume(options.since, subscriber.audience);
-    if (start === undefined) return undefined;
-    const { cursor, order, ...outcome } = start;
+    if (this.log.order === undefined || !maySeeOrder(options.grant, this.log.order)) return undefined;
+    const { audience } = subscriber;
+    const missed = options.since && (await this.missedSince(options.since));
+    // From here on without a pause: what is said is where the channel stands, and what follows is told.
+    const order = this.log.order;
+    const reset = this.lost ? 'lost' : missed?.verdict === 'ok' ? undefined : missed?.verdict;
+    const extra = {
+      cursor: this.log.cursor!,
+      order: viewOf(order, audience),
+      ...(reset === undefined ? {} : { reset }),
+      ...(missed !== undefined && missed.entries.length > 0
+        ? { events: missed.entries.map((fact) => toEvent(fact, audience)) }
+        : {}),
+    };
+    const group = this.view(audience);
     const at = this.parts.now();
-    const extra = { cursor, order: viewOf(order, subscriber.audience), ...outcome };
-    const { subscription, watching } = begin(
-      this.name,
-      subscriber,
-      options,
-      this.view(subscriber.audience),
-      extra,
-      at,
-    );
+    const { subscription, watching } = begin(this.name, subscriber, options, group, extra, at);
+    if (reset !== undefined) tally(this.parts.counts.resets, reset);
     subscriber.send(watching);
     if (order.ended) this.end(subscription, order);
     else this.subscriptions.add(subscription);
     return subscription;
   }
 
-  /** Where a watcher starts: at the channel's own state, with what it missed if it says where it stood. */
-  private async resume(since: Cursor | undefined, audience: Audience): Promise<Start | undefined> {
-    for (let attempt = 0; attempt < MAX_READS; attempt++) {
-      const here: Start = { cursor: this.cursor!, order: this.order! };
-      if (since === undefined || since.id === here.cursor.id) return here;
-      const recovered = await this.parts.store.recover(this.id, since, this.parts.maxReplay);
-      if (recovered === undefined) return undefined;
-      const { state, verdict, entries } = recovered;
-      // An event that arrived during the read is in neither: read again.
-      if (state.cursor.epoch === this.cursor!.epoch && state.cursor.offset < this.cursor!.offset) continue;
-      const start: Start = { cursor: state.cursor, order: parseOrder(state.snapshot) };
-      if (verdict !== 'ok') return { ...start, reset: verdict };
-      return { ...start, events: entries.map((entry) => toEvent(entry, audience)) };
-    }
-    return { cursor: this.cursor!, order: this.order!, reset: 'unknown' };
+  private async missedSince(since: Cursor): Promise<ReturnType<OrderLog['missedSince']>> {
+    const missed = this.log.missedSince(since);
+    if (!DOUBTFUL.has(missed.verdict)) return missed;
+    await this.parts.reread(this);
+    return this.log.missedSince(since);
   }
 
   emit(): void {
     const facts = this.facts;
     this.facts = [];
-    for (const { entry, fact } of facts) this.tell(entry, fact);
+    for (const fact of facts) this.tell(fact);
     markBehind(this.subscriptions);
   }
 
@@ -146,18 +124,71 @@ export class OrderChannel implements Channel {
     if (changed) this.parts.dirty(this);
   }
 
-  private tell(entry: LogEntry, fact: OrderFact): void {
+  private async read(): Promise<Adopt> {
+    const { store } = this.parts;
+    const news = await this.log.news(store);
+    const rider = riderAfter(news) ?? this.rider;
+    const [position] = rider === undefined ? [] : await store.getPositions([rider]);
+    return () => {
+      this.learn(news);
+      if (position !== undefined) this.see(position);
+    };
+  }
+
+  private learn(news: LogNews): void {
+    if (news.kind === 'none') {
+      if (this.log.cursor !== undefined && !this.lost) {
+        this.lost = true;
+        this.reset('lost');
+      }
+      return;
+    }
+    this.lost = false;
+    if (news.kind === 'more') {
+      for (const fact of news.facts) this.follow(fact);
+      return;
+    }
+    const before = this.log.order;
+    this.log.adopt(news);
+    this.showOrder(before);
+    if (before !== undefined) this.reset(news.reason ?? 'unknown');
+  }
+
+  private apply(message: BusMessage): void {
+    if (message.kind === 'position') this.see(fromRecord(message.position));
+    else if (message.kind === 'event') {
+      const fact = toFact(message.entry);
+      if (fact === undefined) tally(this.parts.counts.busDrops, 'malformed');
+      else if (this.follow(fact)) return;
+      this.parts.counts.gaps++;
+      this.resume.hold();
+      this.parts.missed(this);
+    }
+  }
+
+  /** Takes the next entry of the log. False: it does not follow from where we stand. */
+  private follow(fact: Fact): boolean {
+    const before = this.log.order;
+    const taken = this.log.take(fact);
+    if (taken !== 'next') return taken === 'known';
+    this.facts.push(fact);
+    this.showOrder(before);
+    this.parts.dirty(this);
+    return true;
+  }
+
+  private tell(fact: Fact): void {
     const encoded: { audience: Audience; codec: Codec; bytes: Uint8Array }[] = [];
     for (const watch of this.subscriptions) {
-      if (entry.offset <= watch.offset) continue;
+      if (fact.offset <= watch.offset) continue;
       const { audience, codec } = watch.subscriber;
       let made = encoded.find((e) => e.audience === audience && e.codec === codec);
       if (made === undefined) {
-        const message: GatewayMessages['event'] = { t: 'event', c: this.number, ...toEvent(entry, audience) };
+        const message: GatewayMessages['event'] = { t: 'event', c: this.number, ...toEvent(fact, audience) };
         made = { audience, codec, bytes: codec.encode(message) };
         encoded.push(made);
       }
-      watch.offset = entry.offset;
+      watch.offset = fact.offset;
       watch.subscriber.sendBytes(made.bytes);
       this.parts.counts.eventsSent++;
       if (fact.order.ended) this.end(watch, fact.order);
@@ -171,44 +202,24 @@ export class OrderChannel implements Channel {
     subscriber.forget(watch);
   }
 
-  /** Takes the next entry of the log. False: it does not follow from where we stand. */
-  private apply(entry: LogEntry): boolean {
-    const { cursor } = this;
-    if (cursor !== undefined) {
-      if (entry.epoch === cursor.epoch && entry.offset <= cursor.offset) return true;
-      if (entry.epoch !== cursor.epoch || entry.offset !== cursor.offset + 1 || entry.prev !== cursor.id)
-        return false;
-    } else if (entry.offset !== 1) return false;
-    const fact = JSON.parse(entry.data) as OrderFact;
-    this.cursor = { epoch: entry.epoch, offset: entry.offset, id: entry.id };
-    this.facts.push({ entry, fact });
-    this.setOrder(fact.order);
-    this.parts.dirty(this);
-    return true;
-  }
-
-  private reload(): void {
-    // A failed read leaves `early` collecting; the hub's next generation, or the next watcher, loads again.
-    this.load().catch(() => {
-      this.early = undefined;
-    });
-  }
-
   /** Everybody starts again from the snapshot. */
   private reset(reason: ResetReason): void {
     const at = this.parts.now();
+    const order = this.log.order!;
+    const cursor = this.log.cursor!;
     this.facts = [];
     for (const watch of this.subscriptions) {
-      const order = viewOf(this.order!, watch.subscriber.audience);
-      watch.offset = this.cursor!.offset;
-      watch.subscriber.send(restart(this.name, watch, { cursor: this.cursor!, order, reset: reason }, at));
-      if (this.order!.ended) this.end(watch, this.order!);
+      const extra = { cursor, order: viewOf(order, watch.subscriber.audience), reset: reason };
+      watch.offset = cursor.offset;
+      tally(this.parts.counts.resets, reason);
+      watch.subscriber.send(restart(this.name, watch, extra, at));
+      if (order.ended) this.end(watch, order);
     }
   }
 
-  private setOrder(order: OrderRecord): void {
-    const before = this.order;
-    this.order = order;
+  /** The order is another than before: brings what each audience sees in line. */
+  private showOrder(before: OrderRecord | undefined): void {
+    const order = this.log.order!;
     if (this.latest !== undefined && this.latest.rider !== order.rider) this.latest = undefined;
     for (const [audience, group] of this.views) {
       if (before?.rider !== undefined && before.rider !== order.rider) group.leave(before.rider, 'hidden');
@@ -216,8 +227,10 @@ export class OrderChannel implements Channel {
     }
   }
 
-  private position(position: Position): void {
-    if (this.order === undefined || this.order.ended || position.rider !== this.order.rider) return;
+  /** A position of the order's rider, if it is the newest. */
+  see(position: Position): void {
+    const { order } = this.log;
+    if (order === undefined || order.ended || position.rider !== order.rider) return;
     if (!isNewer(position, this.latest)) return;
     this.latest = position;
     for (const [audience, group] of this.views) this.show(audience, group);
@@ -225,7 +238,7 @@ export class OrderChannel implements Channel {
 
   /** Lets one audience see what it may: the newest position, or none. */
   private show(audience: Audience, group: Group): void {
-    const order = this.order!;
+    const order = this.log.order!;
     if (order.rider === undefined) return;
     let changed: boolean;
     if (!windowOpen(this.parts.windows, audience, order))
@@ -246,14 +259,11 @@ export class OrderChannel implements Channel {
   }
 }
 
-function toEvent(entry: LogEntry, audience: Audience): OrderEvent {
-  const { type, order } = JSON.parse(entry.data) as OrderFact;
-  return {
-    offset: entry.offset,
-    id: entry.id,
-    prev: entry.prev,
-    at: entry.at,
-    type,
-    order: viewOf(order, audience),
-  };
+function riderAfter(news: LogNews): string | undefined {
+  if (news.kind === 'none') return undefined;
+  return news.kind === 'anew' ? news.order.rider : news.facts.at(-1)?.order.rider;
+}
+
+function toEvent({ offset, id, prev, at, type, order }: Fact, audience: Audience): OrderEvent {
+  return { offset, id, prev, at, type, order: viewOf(order, audience) };
 }

@@ -21,6 +21,10 @@ export class Counts {
   readonly orderEvents: Tally = {};
   /** messages of the bus that were dropped, by reason */
   readonly busDrops: Tally = {};
+  /** watchers that were given a snapshot because what they missed could not be given, by reason */
+  readonly resets: Tally = {};
+  /** events of the bus that did not follow from where a channel stood */
+  gaps = 0;
   positionFrames = 0;
   positionBlocks = 0;
   eventsSent = 0;
@@ -71,6 +75,8 @@ export function makeRegistry(counts: Counts, gauges: Gauges, node: string): Regi
   totals('ridecast_http_total', 'HTTP answers', 'status', counts.http);
   totals('ridecast_order_events_total', 'Order events', 'outcome', counts.orderEvents);
   totals('ridecast_bus_drops_total', 'Bus messages dropped', 'reason', counts.busDrops);
+  totals('ridecast_resets_total', 'Watchers told that events are missing', 'reason', counts.resets);
+  total('ridecast_gaps_total', 'Events that did not follow the one before', () => counts.gaps);
   total('ridecast_position_frames_total', 'Position frames sent', () => counts.positionFrames);
   total('ridecast_position_blocks_total', 'Channel blocks in them', () => counts.positionBlocks);
   total('ridecast_events_sent_total', 'Order events sent to watchers', () => counts.eventsSent);
