@@ -1,5 +1,5 @@
 /** Reaches into a memory store: an asynchronous failover is a log that goes back to what it was. */
-import type { MemoryStore } from '../../src/backbone/memory-store.ts';
+import { MemoryStore } from '../../src/backbone/memory-store.ts';
 
 interface Log {
   entries: unknown[];
@@ -27,4 +27,10 @@ export function replicaOf(store: MemoryStore, order: string): () => void {
 /** As FLUSHALL does. */
 export function forget(store: MemoryStore, order: string): void {
   logsOf(store).delete(order);
+}
+
+/** FLUSHALL. */
+export function flushAll(store: MemoryStore): void {
+  const { parts } = store as unknown as { parts: ConstructorParameters<typeof MemoryStore>[0] };
+  Object.assign(store, new MemoryStore(parts));
 }
