@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MemoryBroker, memoryBackbone } from '../src/backbone/memory.ts';
 import type { Gateway } from '../src/gateway.ts';
 import { startChromium } from './support/browser.ts';
 import { call, givenOrder, SECRET, testGateway, token } from './support/gateway.ts';
+import { flushAll } from './support/memory-logs.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const examples = join(root, 'examples');
@@ -55,12 +57,14 @@ class Example {
 describe('the examples', () => {
   let gateway: Gateway;
   const running: Example[] = [];
+  const broker = new MemoryBroker();
   const folder = mkdtempSync(join(tmpdir(), 'ridecast-examples-'));
 
   beforeAll(async () => {
     cpSync(join(examples, 'customer.html'), join(folder, 'customer.html'));
     cpSync(join(root, 'client-sdk/dist/ridecast.js'), join(folder, 'ridecast.js'));
-    gateway = await testGateway({ STATIC_DIR: folder, GROUP_TICK_MS: '20' });
+    const backbone = memoryBackbone(broker);
+    gateway = await testGateway({ STATIC_DIR: folder, GROUP_TICK_MS: '20' }, { backbone });
   });
   afterAll(async () => {
     for (const example of running) example.stop();
@@ -92,6 +96,23 @@ describe('the examples', () => {
     expect(
       (await call(gateway, 'GET', '/v1/orders/b1', undefined, { token: minted })).body.order.status,
     ).toBe('picked_up');
+  });
+
+  it('outbox: what Ridecast does not know is sent, also after it forgot everything', async () => {
+    const table = join(folder, 'outbox.jsonl');
+    const rows = [
+      { method: 'PUT', path: '', body: { customer: 'ann', partner: 'shop' } },
+      { method: 'POST', path: '/assign', body: { rider: 'r' }, key: 'row-2' },
+      { method: 'POST', path: '/events', body: { status: 'picked_up' }, key: 'row-3' },
+    ];
+    writeFileSync(table, rows.map((row) => `${JSON.stringify({ order: 'kept', ...row })}\n`).join(''));
+    const outbox = async () => run('outbox.mjs', [table], await token('service', 'backend')).ends();
+    expect(await outbox()).toBe('order kept: 3 of 3 events were missing\n');
+    expect(await outbox()).toBe('order kept: 0 of 3 events were missing\n');
+    flushAll(broker.store);
+    expect(await outbox()).toBe('order kept: 3 of 3 events were missing\n');
+    const { body } = await call(gateway, 'GET', '/v1/orders/kept');
+    expect(body.order).toMatchObject({ status: 'picked_up', version: 3 });
   });
 
   it.each(['watch-order.mjs', 'watch-order-raw.mjs'])(
