@@ -1,0 +1,7 @@
+/** The rows, in the order they are run. */
+import type { Row } from '../row.ts';
+import { clientKill } from './client-kill.ts';
+import { eatReply } from './eat-reply.ts';
+import { restartEmpty } from './restart-empty.ts';
+
+export const rows: readonly Row[] = [clientKill, restartEmpty, eatReply];

@@ -1,0 +1,42 @@
+import type { Row } from '../row.ts';
+
+/** Events each order had, and gets again after it was put back: fewer, as many, and more than there were. */
+const BEFORE = 5;
+
+export const restartEmpty: Row = {
+  name: 'restart-empty',
+  number: '10',
+  fault: 'Redis is killed and comes back empty; the backend puts the orders back',
+  pass: 'lost 0 against the database; one reset each; right 1 s after the orders are back',
+  without: ['epoch'],
+  twin: 'a cursor is an offset only: a log that was begun anew looks like the old one',
+  resets: 2, // lost, then epoch
+  limits: { detectMs: 1500, convergeMs: 1500 },
+  async run(stage) {
+    const redis = await stage.redis();
+    const env = { CHECK_MS: '600000' };
+    const nodes = [await stage.gateway('a', redis.url, env), await stage.gateway('b', redis.url, env)];
+    const company = stage.company(nodes);
+    const orders = await stage.give(company, 9);
+    await stage.watch(company, orders, stage.quick ? 18 : 90, nodes.map(({ url }) => url)); // biome-ignore format: short
+    for (let i = 0; i < BEFORE; i++) await Promise.all(orders.map((order) => company.post(order)));
+    await stage.quiet(1000);
+    stage.injected();
+    await redis.kill();
+    await stage.pause(300);
+    await redis.restart();
+    const healthy = async () => {
+      const states = await Promise.all(nodes.map((node) => stage.metric(node, 'ridecast_backbone_healthy')));
+      return states.every((state) => state === 1);
+    };
+    await stage.until('both nodes have their Redis back', healthy, 5000);
+    await Promise.all(orders.map((order) => company.restore(order)));
+    for (let i = 0; i < 2 * BEFORE; i++)
+      await Promise.all(
+        orders.slice(0, 1 + (9 * (2 * BEFORE - i)) / (2 * BEFORE)).map((order) => company.post(order)),
+      );
+    stage.healed();
+    await stage.quiet(3000);
+    return {};
+  },
+};

@@ -1,0 +1,280 @@
+/** Where a row plays: starts the real things, notes when the fault came and went, and stops all of it. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { launch } from '../loadtest/processes.ts';
+import { type RedisServer, startRedis } from '../test/support/redis.ts';
+import { Audience } from './audience.ts';
+import { Company, whoOf } from './company.ts';
+import { type Figures, judge } from './judge.ts';
+import { Ledger } from './ledger.ts';
+import { FaultProxy } from './proxy.ts';
+import type { AppSpec } from './sights.ts';
+import { switches } from './switches.ts';
+
+/** The short times of a run: what is detected is held against these. */
+export const TIMES = {
+  CHECK_MS: 1000,
+  REDIS_PROBE_MS: 500,
+  REDIS_TIMEOUT_MS: 500,
+  HEARTBEAT_MS: 1000,
+  RECONNECT_SPREAD_MS: 500,
+  DRAIN_SPREAD_MS: 1000,
+} as const;
+
+export interface GatewayNode {
+  readonly name: string;
+  readonly url: string;
+  readonly port: number;
+  readonly adminUrl: string;
+  readonly pid: number;
+  signal(signal: NodeJS.Signals): void;
+  stop(): Promise<void>;
+}
+
+/** A fleet over one Redis, orders, and apps that watch them. */
+export interface Site {
+  readonly nodes: readonly GatewayNode[];
+  readonly company: Company;
+  readonly orders: readonly string[];
+}
+
+const RSS_EVERY_MS = 250;
+const LOOK_MS = 10;
+
+export class Stage {
+  readonly secret = randomBytes(24).toString('hex');
+  readonly ledger = new Ledger();
+  readonly audience = new Audience();
+  /** Apps the run let go of on purpose. */
+  readonly gone = new Set<number>();
+  /** Fewer apps and shorter stretches. */
+  readonly quick: boolean;
+  private readonly off: ReadonlySet<string>;
+  private readonly undo: (() => Promise<void>)[] = [];
+  private readonly rss = new Map<number, [ms: number, bytes: number][]>();
+  private state: number;
+  private injectedAt = 0;
+  private healedAt = 0;
+
+  constructor({ seed, quick, without }: { seed: number; quick: boolean; without: readonly string[] }) {
+    this.quick = quick;
+    this.state = seed;
+    this.off = new Set(without);
+    this.undo.push(() => this.audience.stop());
+    const sampler = setInterval(() => this.sampleRss(), RSS_EVERY_MS);
+    this.undo.push(async () => clearInterval(sampler));
+  }
+
+  /** Whether this is the twin, and that protection is off. */
+  without(protection: string): boolean {
+    return this.off.has(protection);
+  }
+
+  get isTwin(): boolean {
+    return this.off.size > 0;
+  }
+
+  /** 0 up to 1, the same sequence for the same seed. */
+  random(): number {
+    this.state = (this.state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
+    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  async redis(args: readonly string[] = []): Promise<RedisServer> {
+    return this.owned(await startRedis(args));
+  }
+
+  /** @param target the port it leads to, or where to ask for it at every connection */
+  async proxy(target: number | (() => number)): Promise<FaultProxy> {
+    return this.owned(await FaultProxy.start(typeof target === 'number' ? () => target : target));
+  }
+
+  /** A gateway process; what the twin runs without is off in it. `env` adds to and overrides the times of a run. */
+  async gateway(name: string, redisUrl: string, env: Record<string, string> = {}): Promise<GatewayNode> {
+    const main = fileURLToPath(new URL('./gateway.js', import.meta.url));
+    const numbers = Object.fromEntries(Object.entries(TIMES).map(([key, ms]) => [key, String(ms)]));
+    const all = {
+      PATH: process.env.PATH,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      ADMIN_PORT: '0',
+      NODE_ID: name,
+      AUTH_SECRET: this.secret,
+      REDIS_URL: redisUrl,
+      KEEP_ALIVE_MS: '0',
+      MAX_SESSIONS_PER_IP: '1000000',
+      MAX_SESSIONS_PER_SUBJECT: '1000000',
+      FAULTS_OFF: [...this.off].filter((protection) => protection in switches).join(','),
+      ...numbers,
+      ...env,
+    };
+    const started = await launch(process.execPath, [main], all, (line) =>
+      line.includes('ridecast listens')
+        ? (JSON.parse(line) as { port: number; adminPort: number })
+        : undefined,
+    );
+    const { port, adminPort } = started.ready;
+    this.rss.set(started.pid, []);
+    return this.owned({
+      name,
+      url: `http://127.0.0.1:${port}`,
+      port,
+      adminUrl: `http://127.0.0.1:${adminPort}`,
+      pid: started.pid,
+      signal: (signal) => void process.kill(started.pid, signal),
+      stop: () => {
+        this.rss.delete(started.pid);
+        return started.stop();
+      },
+    });
+  }
+
+  company(nodes: readonly { readonly url: string }[]): Company {
+    return new Company(nodes.map(({ url }) => url), this.secret, this.ledger); // biome-ignore format: short
+  }
+
+  /** Orders given to riders. */
+  async give(company: Company, count: number): Promise<string[]> {
+    const orders = Array.from({ length: count }, (_, i) => `order-${i + 1}`);
+    await Promise.all(orders.map((order) => company.give(order)));
+    return orders;
+  }
+
+  /** Apps in one process more: number i watches order i, or begins again, and dials url i first. Resolves when all are live. */
+  async watch(
+    company: Company,
+    orders: readonly string[],
+    count: number,
+    urls: readonly string[],
+    more: Partial<AppSpec> = {},
+  ): Promise<number[]> {
+    const specs = Array.from({ length: count }, async (_, i) => {
+      const order = orders[i % orders.length]!;
+      const token = await company.mint('customer', whoOf(order).customer);
+      return { urls, first: i, token, orders: [order], ...more };
+    });
+    const ids = this.audience.open(await Promise.all(specs));
+    await this.until('every app is live', () => this.audience.ready(ids), 30_000);
+    return ids;
+  }
+
+  /** The fault begins. */
+  injected(): void {
+    this.injectedAt = Date.now();
+  }
+
+  /** The fault is over. */
+  healed(): void {
+    this.healedAt = Date.now();
+  }
+
+  /** Seconds, or less of them in a short run. */
+  seconds(long: number, short = long / 2): number {
+    return this.quick ? short : long;
+  }
+
+  pause(ms: number): Promise<void> {
+    return pause(ms);
+  }
+
+  /** Waits until something holds. Rejects after so many ms, naming it. */
+  async until(what: string, holds: () => boolean | Promise<boolean>, ms: number): Promise<void> {
+    const late = Date.now() + ms;
+    while (!(await holds())) {
+      if (Date.now() > late) throw new Error(`${what}: not in ${ms} ms`);
+      await pause(LOOK_MS);
+    }
+  }
+
+  /** Waits until every app that is still there knows the newest of its orders, but not for longer than that. */
+  async quiet(ms: number): Promise<void> {
+    const settled = () =>
+      [...this.audience.apps.values()].every(
+        ({ id, orders }) =>
+          this.gone.has(id) ||
+          orders.every(
+            (order) =>
+              this.audience.ended(id, order) ||
+              (this.audience.linked(id) && this.audience.known(id, order) === this.ledger.newest(order)),
+          ),
+      );
+    const late = Date.now() + ms;
+    while (!settled() && Date.now() < late) await pause(LOOK_MS);
+    await this.audience.collect();
+  }
+
+  async judge(resets: number): Promise<Figures> {
+    await this.audience.collect();
+    const { ledger, gone, injectedAt } = this;
+    const healedAt = this.healedAt || injectedAt;
+    const sights = this.audience.sights;
+    return judge({ ledger, sights, injectedAt, healedAt, endedAt: Date.now(), resets, gone });
+  }
+
+  /** How the gateways' memory grew since the first third of the run, MB a minute, the worst of them. */
+  rssSlope(): number {
+    const slopes = [...this.rss.values()].filter((samples) => samples.length >= 6).map(slope);
+    return Math.round(Math.max(0, ...slopes) * 10) / 10;
+  }
+
+  /** A number of a gateway's metrics, over all labels. NaN if it does not answer. */
+  async metric(node: GatewayNode, name: string): Promise<number> {
+    const text = await fetch(`${node.adminUrl}/metrics`, { signal: AbortSignal.timeout(1000) }).then(
+      (response) => response.text(),
+      () => undefined,
+    );
+    if (text === undefined) return Number.NaN;
+    const lines = text
+      .split('\n')
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  }
+
+  /** To be undone at the end, latest first. */
+  owned<T extends { stop(): Promise<void> }>(thing: T): T {
+    this.undo.push(() => thing.stop());
+    return thing;
+  }
+
+  /** Runs at the end, before what was started earlier is stopped. */
+  finally(undo: () => Promise<void>): void {
+    this.undo.push(undo);
+  }
+
+  /** Stops all that was started. */
+  async clear(): Promise<void> {
+    for (const undo of this.undo.splice(0).reverse()) await undo().catch(() => {});
+  }
+
+  private sampleRss(): void {
+    for (const [pid, samples] of this.rss) {
+      try {
+        const kb = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+        if (kb !== undefined) samples.push([Date.now(), Number(kb) * 1024]);
+      } catch {
+        // It is gone, or there is no /proc.
+      }
+    }
+  }
+}
+
+/** The straight line through the later two thirds, MB a minute. */
+function slope(all: readonly (readonly [number, number])[]): number {
+  const samples = all.slice(Math.floor(all.length / 3));
+  const meanT = mean(samples.map(([ms]) => ms));
+  const meanB = mean(samples.map(([, bytes]) => bytes));
+  let [over, under] = [0, 0];
+  for (const [ms, bytes] of samples) {
+    over += (ms - meanT) * (bytes - meanB);
+    under += (ms - meanT) ** 2;
+  }
+  return under === 0 ? 0 : (over / under / 2 ** 20) * 60_000;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}

@@ -1,0 +1,135 @@
+/** The gateway's protections, each with a way to switch it off: what the twin of a row runs with. Never an option. */
+import type { Backbone } from '../src/backbone/backbone.ts';
+import type { Bus } from '../src/backbone/bus.ts';
+import { missedSince } from '../src/backbone/log.ts';
+import type { Store } from '../src/backbone/store.ts';
+import type { Config } from '../src/config.ts';
+import { decodeBus, encodeEvent } from '../src/protocol/bus-messages.ts';
+import type { Cursor } from '../src/protocol/messages.ts';
+
+/** ms: longer than any run. */
+const NEVER = 3_600_000;
+
+type WeakConfig = { -readonly [K in keyof Config]: Config[K] };
+
+interface Switch {
+  readonly meaning: string;
+  config?(config: WeakConfig): void;
+  bus?(bus: Bus): Bus;
+  store?(store: Store): Store;
+}
+
+export const switches = {
+  generation: {
+    meaning: 'nothing is read again when the bus was joined anew',
+    bus: (bus) => with_(bus, { onGeneration() {} }),
+  },
+  probe: {
+    meaning: 'nobody looks whether Redis answers and messages arrive',
+    config(config) {
+      config.redisProbeMs = NEVER;
+    },
+  },
+  check: {
+    meaning: 'no periodic look at where the store says an order stands',
+    config(config) {
+      config.checkMs = NEVER;
+    },
+  },
+  'entry-id': {
+    meaning: 'a cursor is epoch and offset only',
+    bus: (bus) => blurredBus(bus, byOffset),
+    store: (store) => blurredStore(store, byOffset),
+  },
+  epoch: {
+    meaning: 'a cursor is an offset only',
+    bus: (bus) => blurredBus(bus, byOffsetAlone),
+    store: (store) => blurredStore(store, byOffsetAlone),
+  },
+  idempotency: {
+    meaning: 'the key of a command is ignored',
+    store: (store) => {
+      let calls = 0;
+      return with_(store, {
+        append: (c) => store.append({ ...c, key: `${c.key}~${process.pid}~${++calls}` }),
+      });
+    },
+  },
+} satisfies Record<string, Switch>;
+
+export type SwitchName = keyof typeof switches;
+
+/** The configuration with these protections off. */
+export function weakConfig(config: Config, off: readonly SwitchName[]): Config {
+  const weak: WeakConfig = { ...config };
+  for (const name of off) (switches[name] as Switch).config?.(weak);
+  return weak;
+}
+
+/** The backbone with these protections off. */
+export function weakBackbone(backbone: Backbone, off: readonly SwitchName[]): Backbone {
+  let { bus, store } = backbone;
+  for (const name of off) {
+    const { bus: weakBus, store: weakStore } = switches[name] as Switch;
+    if (weakBus !== undefined) bus = weakBus(bus);
+    if (weakStore !== undefined) store = weakStore(store);
+  }
+  return with_(backbone, { bus, store });
+}
+
+/** The same object, but for these members. */
+function with_<T extends object>(of: T, other: Partial<T>): T {
+  return new Proxy(of, {
+    get(target, name) {
+      if (name in other) return other[name as keyof T];
+      const value = target[name as keyof T];
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** What is left of where an entry stands. */
+type Blur = <T extends Cursor>(of: T) => T;
+
+const idAt = (offset: number) => (offset === 0 ? '' : `at-${offset}`);
+
+const byOffset: Blur = (of) => ({ ...of, id: idAt(of.offset), prev: idAt(of.offset - 1) });
+
+const byOffsetAlone: Blur = (of) => byOffset({ ...of, epoch: 'one' });
+
+function blurredBus(bus: Bus, blur: Blur): Bus {
+  const blurred = (payload: Uint8Array) => {
+    try {
+      const message = decodeBus(payload);
+      return message.kind === 'event' ? encodeEvent(blur(message.entry)) : payload;
+    } catch {
+      return payload;
+    }
+  };
+  return with_(bus, {
+    onMessage: (listener) => bus.onMessage((channel, payload) => listener(channel, blurred(payload))),
+  });
+}
+
+function blurredStore(store: Store, blur: Blur): Store {
+  const readLog = async (order: string, tail: number) => {
+    const log = await store.readLog(order, tail);
+    return log && { ...log, cursor: blur(log.cursor), entries: log.entries.map((entry) => blur(entry)) };
+  };
+  return with_(store, {
+    readLog,
+    async append(change) {
+      const appended = await store.append(change);
+      return appended.result === 'conflict' ? appended : { ...appended, cursor: blur(appended.cursor) };
+    },
+    async readOrder(order) {
+      const state = await store.readOrder(order);
+      return state && { ...state, cursor: blur(state.cursor) };
+    },
+    heads: async (orders) => (await store.heads(orders)).map((head) => head && blur(head)),
+    async recover(order, since, limit) {
+      const log = await readLog(order, limit + 1);
+      return log && { state: log, ...missedSince(log, since, limit) };
+    },
+  });
+}
