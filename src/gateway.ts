@@ -7,14 +7,14 @@ import type { Config } from './config.ts';
 import { adminRoutes } from './edge/admin.ts';
 import { apiRoutes, toAnswer } from './edge/api.ts';
 import { makeAuth } from './edge/auth.ts';
-import type { Route } from './edge/http.ts';
+import type { Answer, Route, RouteOptions } from './edge/http.ts';
 import { Limits } from './edge/limits.ts';
-import { addRoutes, makeServer } from './edge/server.ts';
+import { addRoutes, makeServer, type Server } from './edge/server.ts';
 import { opened, type Session } from './edge/session.ts';
 import { staticFiles } from './edge/static.ts';
 import { addWebSocket } from './edge/ws.ts';
 import { Hub } from './fanout/hub.ts';
-import { windowOpen } from './fanout/visibility.ts';
+import { type Windows, windowOpen } from './fanout/visibility.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { Zones } from './ingest/zones.ts';
 import { type Log, makeLog } from './observe/log.ts';
@@ -47,21 +47,80 @@ export interface Extras {
 
 const SWEEP_MS = 1000;
 
+/** What every part is given. */
+interface Base {
+  readonly config: Config;
+  readonly log: Log;
+  readonly counts: Counts;
+  readonly now: () => number;
+}
+
+/** What lies between the sockets: pings and commands into the backbone, and out of it to whoever watches. */
+interface Core {
+  readonly backbone: Backbone;
+  readonly windows: Windows;
+  readonly orders: Orders;
+  readonly ingest: Ingest;
+  readonly hub: Hub;
+}
+
+/** What the public and the admin port are for. */
+interface Doors {
+  readonly sessions: Set<Session>;
+  /** The file at a path. */
+  readonly files: (path: string) => Answer | undefined;
+  readonly routes: readonly Route[];
+  readonly draining: () => boolean;
+}
+
 /**
  * Starts a gateway in this process.
  * Rejects with one line that says what to do: a port in use, a Redis that does not answer, a zones file that is wrong.
  */
 export async function startGateway(config: Config, extras: Extras = {}): Promise<Gateway> {
-  const now = extras.now ?? Date.now;
   const log = extras.log ?? makeLog(config.logLevel, config.nodeId);
-  const counts = new Counts();
-  const startedAt = now();
-  const zones =
-    config.zonesFile === undefined ? undefined : readZones(config.zonesFile, config.zoneHysteresisM);
+  const base: Base = { config, log, counts: new Counts(), now: extras.now ?? Date.now };
+  const zones = readZones(config);
   const files = config.staticDir === undefined ? () => undefined : staticFiles(config.staticDir);
+  const sessions = new Set<Session>();
+  let draining = false;
 
-  const backbone = extras.backbone ?? makeBackbone(config, log, now);
+  const backbone = extras.backbone ?? makeBackbone(base);
   await backbone.start();
+  const core = makeCore(base, backbone, zones);
+  const doors = { sessions, files, routes: extras.routes ?? [], draining: () => draining };
+  const server = publicServer(base, core, doors);
+  const admin = adminServer(base, core, doors);
+  const sweeper = setInterval(sweep(base, backbone, sessions), SWEEP_MS);
+
+  const stop = async () => {
+    clearInterval(sweeper);
+    admin.close();
+    server.close();
+    core.hub.stop();
+    core.ingest.stop();
+    await backbone.stop();
+  };
+  const drain = async () => {
+    draining = true;
+    server.quiet();
+    await empty(base, sessions);
+    await stop();
+  };
+  try {
+    const port = await server.listen(config.host, config.port, 'PORT');
+    const adminPort = await admin.listen(config.adminHost, config.adminPort, 'ADMIN_PORT');
+    log.info({ port, adminPort, backbone: backbone.kind }, 'ridecast listens');
+    const url = `http://${config.host === '0.0.0.0' ? '127.0.0.1' : config.host}:${port}`;
+    return { url, port, adminPort, counts: base.counts, stop, drain };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Builds what lies between the sockets, and lets the bus deliver to it. */
+function makeCore({ config, log, counts, now }: Base, backbone: Backbone, zones: Zones | undefined): Core {
   const { bus, store } = backbone;
   const windows = {
     statuses: config.orderStatuses,
@@ -90,50 +149,31 @@ export async function startGateway(config: Config, extras: Extras = {}): Promise
     hub.generation();
     ingest.generation();
   });
+  return { backbone, windows, orders, ingest, hub };
+}
 
+/** Sessions over WebSocket, the API, and files. */
+function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors): Server {
+  const { config, log, counts, now } = base;
+  const { hub, ingest, orders, windows } = core;
+  const { store } = core.backbone;
   const auth = makeAuth({
     secret: config.authSecret,
     jwksUrl: config.authJwksUrl,
     issuer: config.authIssuer,
     audience: config.authAudience,
   });
-  const sessions = new Set<Session>();
-  const subjects = new Limits(config.maxSessionsPerSubject);
-  const sessionParts = { auth, hub, ingest, counts, subjects, node: config.nodeId, now, config };
-  let lastSession = 0;
-  let draining = false;
-
   const server = makeServer(
     files,
     'nothing here: the WebSocket is at /v1/ws, the API under /v1 (PROTOCOL.md)',
   );
-  const answers = {
-    maxBody: config.frameBytes,
-    answered: (status: number) => tally(counts.http, String(status)),
-    failed: (error: unknown) => {
-      const answer = toAnswer(error);
-      if (answer.status >= 500) log.error({ err: error }, 'a request failed');
-      return answer;
-    },
-  };
-  addRoutes(
-    server,
-    [
-      ...apiRoutes({
-        ...config,
-        auth,
-        orders,
-        ingest,
-        store,
-        windows,
-        statuses: config.orderStatuses,
-        counts,
-        now,
-      }),
-      ...(extras.routes ?? []),
-    ],
-    answers,
-  );
+  const statuses = config.orderStatuses;
+  const api = apiRoutes({ ...config, auth, orders, ingest, store, windows, statuses, counts, now });
+  addRoutes(server, [...api, ...routes], answers(base));
+
+  const subjects = new Limits(config.maxSessionsPerSubject);
+  const sessionParts = { auth, hub, ingest, counts, subjects, node: config.nodeId, now, config };
+  let lastSession = 0;
   addWebSocket(server.app, '/v1/ws', {
     opened: (socket, header) => opened(socket, `${config.nodeId}-${++lastSession}`, header, sessionParts),
     sessions,
@@ -142,93 +182,84 @@ export async function startGateway(config: Config, extras: Extras = {}): Promise
     failed: (error) => log.error({ err: error }, 'a socket handler failed'),
     config,
   });
+  return server;
+}
 
-  const registry = makeRegistry(
-    counts,
-    {
-      sessions: () => sessions.size,
-      channels: () => hub.size,
-      riders: () => ingest.size,
-      healthy: () => backbone.healthy(),
-    },
-    config.nodeId,
-  );
+/** Health and metrics. */
+function adminServer(base: Base, { backbone, hub, ingest }: Core, { sessions, draining }: Doors): Server {
+  const { config, counts, now } = base;
+  const startedAt = now();
+  const gauges = {
+    sessions: () => sessions.size,
+    channels: () => hub.size,
+    riders: () => ingest.size,
+    healthy: () => backbone.healthy(),
+  };
   const health = () => ({
     node: config.nodeId,
     backbone: backbone.kind,
     healthy: backbone.healthy(),
-    draining,
+    draining: draining(),
     sessions: sessions.size,
     uptimeS: Math.round((now() - startedAt) / 1000),
     version: VERSION,
   });
-  const admin = makeServer(() => undefined, 'nothing here: /healthz, /readyz, /metrics');
-  addRoutes(admin, adminRoutes(health, registry), answers);
+  const server = makeServer(() => undefined, 'nothing here: /healthz, /readyz, /metrics');
+  addRoutes(server, adminRoutes(health, makeRegistry(counts, gauges, config.nodeId)), answers(base));
+  return server;
+}
 
+function answers({ config, log, counts }: Base): RouteOptions {
+  return {
+    maxBody: config.frameBytes,
+    answered: (status) => tally(counts.http, String(status)),
+    failed: (error) => {
+      const answer = toAnswer(error);
+      if (answer.status >= 500) log.error({ err: error }, 'a request failed');
+      return answer;
+    },
+  };
+}
+
+/** What is done every SWEEP_MS: deadlines of sessions, and news of the backbone for them. */
+function sweep({ log, now }: Base, backbone: Backbone, sessions: Set<Session>): () => void {
   let healthy = true;
-  const sweeper = setInterval(() => {
+  return () => {
     const at = now();
     for (const session of sessions) session.sweep(at);
     if (backbone.healthy() === healthy) return;
     healthy = !healthy;
     log.warn({ healthy }, healthy ? 'the backbone answers again' : 'the backbone does not answer');
     for (const session of sessions) session.backbone(healthy);
-  }, SWEEP_MS);
-
-  const stop = async () => {
-    clearInterval(sweeper);
-    server.close();
-    admin.close();
-    hub.stop();
-    ingest.stop();
-    await backbone.stop();
-  };
-
-  let port: number;
-  let adminPort: number;
-  try {
-    port = await server.listen(config.host, config.port, 'PORT');
-    adminPort = await admin.listen(config.adminHost, config.adminPort, 'ADMIN_PORT');
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  log.info({ port, adminPort, backbone: backbone.kind }, 'ridecast listens');
-
-  return {
-    url: `http://${config.host === '0.0.0.0' ? '127.0.0.1' : config.host}:${port}`,
-    port,
-    adminPort,
-    counts,
-    stop,
-    async drain() {
-      draining = true;
-      server.quiet();
-      for (const session of sessions) session.drain(0, config.drainSpreadMs);
-      const until = now() + config.drainSpreadMs + SWEEP_MS;
-      while (sessions.size > 0 && now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
-      for (const session of [...sessions]) session.leave(CloseCodes.draining);
-      await stop();
-    },
   };
 }
 
-function makeBackbone(config: Config, log: Log, now: () => number): Backbone {
+/** Tells every session to leave over the drain window, and closes those that stayed. */
+async function empty({ config, now }: Base, sessions: Set<Session>): Promise<void> {
+  for (const session of sessions) session.drain(0, config.drainSpreadMs);
+  const until = now() + config.drainSpreadMs + SWEEP_MS;
+  while (sessions.size > 0 && now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (const session of [...sessions]) session.leave(CloseCodes.draining);
+}
+
+function makeBackbone({ config, log, now }: Base): Backbone {
   const { positionTtlMs } = config;
   if (config.redisUrl === undefined) return memoryBackbone(new MemoryBroker({ positionTtlMs, now }));
   return redisBackbone({
     url: config.redisUrl,
     prefix: config.redisPrefix,
     commandTimeoutMs: config.redisTimeoutMs,
+    heartbeatMs: config.redisProbeMs,
     positionTtlMs,
     log,
   });
 }
 
-function readZones(file: string, hysteresisM: number): Zones {
+function readZones({ zonesFile, zoneHysteresisM }: Config): Zones | undefined {
+  if (zonesFile === undefined) return undefined;
   try {
-    return Zones.fromGeoJson(readFileSync(file, 'utf8'), hysteresisM);
+    return Zones.fromGeoJson(readFileSync(zonesFile, 'utf8'), zoneHysteresisM);
   } catch (error) {
-    throw new Error(`ZONES_FILE ${file}: ${(error as Error).message}`);
+    throw new Error(`ZONES_FILE ${zonesFile}: ${(error as Error).message}`);
   }
 }
