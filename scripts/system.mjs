@@ -1,47 +1,58 @@
-/** The two programs the tests need that npm does not bring: a Redis server and a Chromium. */
+/** The programs the tests need that npm does not bring. */
 import { spawnSync } from 'node:child_process';
 
-const REDIS = ['redis-server'];
-const CHROMIUM = [
-  'chromium',
-  'chromium-browser',
-  'google-chrome',
-  'google-chrome-stable',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  '/Applications/Chromium.app/Contents/MacOS/Chromium',
-];
+/** Debian's package, the names its program may have elsewhere, and how the program says its version. */
+const PROGRAMS = {
+  'redis-server': { names: ['redis-server'] },
+  chromium: {
+    names: [
+      'chromium',
+      'chromium-browser',
+      'google-chrome',
+      'google-chrome-stable',
+      '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+      '/Applications/Chromium.app/Contents/MacOS/Chromium',
+    ],
+  },
+  // Counts system calls, cuts networks: where there is no Linux, the tests that need them say so.
+  strace: { names: ['strace'], linux: true },
+  iproute2: { names: ['ip', '/sbin/ip'], linux: true, version: '-V' },
+  iptables: { names: ['iptables', '/usr/sbin/iptables'], linux: true },
+};
 
 /**
- * Finds both programs; what is missing is installed with apt-get where that is ours to do (Debian, as root).
- * @returns {{ redis: string, chromium: string }} their names or paths
+ * Finds all of them; what is missing is installed with apt-get where that is ours to do (Debian, as root).
+ * @returns {{ chromium: string }} names or paths
  * @throws Error that says what to install
  */
 export function ensureSystem(say) {
-  if (find(REDIS) === undefined || find(chromiumNames()) === undefined) aptInstall(say);
-  const redis = find(REDIS);
-  const chromium = find(chromiumNames());
-  if (redis !== undefined && chromium !== undefined) return { redis, chromium };
-  const missing = [redis ? '' : 'redis-server', chromium ? '' : 'chromium'].filter(Boolean);
+  if (missingPackages().length > 0) aptInstall(say, missingPackages());
+  const missing = missingPackages();
+  if (missing.length === 0) return { chromium: find(namesOf('chromium')) };
   throw new Error(
     `the tests need ${missing.join(' and ')}: install it and run this again ` +
       `(Debian: apt-get install ${missing.join(' ')}; or name a Chromium in CHROMIUM=/path).`,
   );
 }
 
-function chromiumNames() {
-  return process.env.CHROMIUM ? [process.env.CHROMIUM] : CHROMIUM;
+function missingPackages() {
+  const wanted = Object.entries(PROGRAMS).filter(([, { linux }]) => !linux || process.platform === 'linux');
+  return wanted
+    .filter(([name, { version }]) => find(namesOf(name), version) === undefined)
+    .map(([name]) => name);
+}
+
+function namesOf(name) {
+  return name === 'chromium' && process.env.CHROMIUM ? [process.env.CHROMIUM] : PROGRAMS[name].names;
 }
 
 /** The first of these programs that runs. */
-export function find(names) {
-  return names.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0);
+export function find(names, version = '--version') {
+  return names.find((name) => spawnSync(name, [version], { stdio: 'ignore' }).status === 0);
 }
 
-function aptInstall(say) {
+function aptInstall(say, packages) {
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || find(['apt-get']) === undefined) return;
-  const packages = [find(REDIS) ? '' : 'redis-server', find(chromiumNames()) ? '' : 'chromium'].filter(
-    Boolean,
-  );
   say(`installing ${packages.join(' and ')} with apt-get …`);
   // A run level of 1 keeps the package from starting a server of its own.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };

@@ -75,6 +75,7 @@ const schema = z.object({
   orderEndStatuses: names('delivered,cancelled', 'statuses that end an order'),
   customerFrom: text('picked_up', 'status from which a customer sees the rider'),
   partnerFrom: text('assigned', 'status from which a partner sees the rider'),
+  nearFrom: maybe('status from which the rider is about to arrive: on an overloaded node such orders wait last; default: the last status that does not end an order'),
   orderTtlMs: whole(86_400_000, 60_000, 2_592_000_000, 'ms an order is kept after its last event'),
   endedTtlMs: whole(3_600_000, 1000, 2_592_000_000, 'ms an ended order is kept'),
 
@@ -143,6 +144,7 @@ function contradictions(config: Config | undefined, input: Record<string, string
     ['ORDER_END_STATUSES', orderEndStatuses],
     ['CUSTOMER_FROM', [config.customerFrom]],
     ['PARTNER_FROM', [config.partnerFrom]],
+    ['NEAR_FROM', config.nearFrom === undefined ? [] : [config.nearFrom]],
   ] as const) {
     for (const value of values) {
       if (!orderStatuses.includes(value))

@@ -17,6 +17,7 @@ import { Hub } from './fanout/hub.ts';
 import { type Windows, windowOpen } from './fanout/visibility.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { Zones } from './ingest/zones.ts';
+import { Load } from './observe/load.ts';
 import { type Log, makeLog } from './observe/log.ts';
 import { Counts, makeRegistry, tally } from './observe/metrics.ts';
 import { Orders } from './orders/orders.ts';
@@ -43,9 +44,13 @@ export interface Extras {
   readonly backbone?: Backbone;
   readonly log?: Log;
   readonly now?: () => number;
+  /** Measured instead of this process: tests share theirs with everything else they do. */
+  readonly load?: Load;
 }
 
 const SWEEP_MS = 1000;
+/** ms over which the load is measured. */
+const LOAD_MS = 250;
 
 /** What every part is given. */
 interface Base {
@@ -53,6 +58,7 @@ interface Base {
   readonly log: Log;
   readonly counts: Counts;
   readonly now: () => number;
+  readonly load: Load;
 }
 
 /** What lies between the sockets: pings and commands into the backbone, and out of it to whoever watches. */
@@ -79,7 +85,8 @@ interface Doors {
  */
 export async function startGateway(config: Config, extras: Extras = {}): Promise<Gateway> {
   const log = extras.log ?? makeLog(config.logLevel, config.nodeId);
-  const base: Base = { config, log, counts: new Counts(), now: extras.now ?? Date.now };
+  const load = extras.load ?? new Load();
+  const base: Base = { config, log, counts: new Counts(), now: extras.now ?? Date.now, load };
   const zones = readZones(config);
   const files = config.staticDir === undefined ? () => undefined : staticFiles(config.staticDir);
   const sessions = new Set<Session>();
@@ -92,9 +99,11 @@ export async function startGateway(config: Config, extras: Extras = {}): Promise
   const server = publicServer(base, core, doors);
   const admin = adminServer(base, core, doors);
   const sweeper = setInterval(sweep(base, backbone, sessions), SWEEP_MS);
+  const sampler = setInterval(() => load.sample(), LOAD_MS);
 
   const stop = async () => {
     clearInterval(sweeper);
+    clearInterval(sampler);
     admin.close();
     server.close();
     core.hub.stop();
@@ -120,14 +129,20 @@ export async function startGateway(config: Config, extras: Extras = {}): Promise
 }
 
 /** Builds what lies between the sockets, and lets the bus deliver to it. */
-function makeCore({ config, log, counts, now }: Base, backbone: Backbone, zones: Zones | undefined): Core {
+function makeCore(
+  { config, log, counts, now, load }: Base,
+  backbone: Backbone,
+  zones: Zones | undefined,
+): Core {
   const { bus, store } = backbone;
+  const ends = new Set(config.orderEndStatuses);
   const windows = {
     statuses: config.orderStatuses,
     customerFrom: config.customerFrom,
     partnerFrom: config.partnerFrom,
+    nearFrom: config.nearFrom ?? config.orderStatuses.findLast((status) => !ends.has(status))!,
   };
-  const lifecycle = { statuses: config.orderStatuses, ends: new Set(config.orderEndStatuses) };
+  const lifecycle = { statuses: config.orderStatuses, ends };
   const orders = new Orders({ ...config, store, bus, lifecycle, now });
   const ingest = new Ingest({
     ...config,
@@ -139,7 +154,7 @@ function makeCore({ config, log, counts, now }: Base, backbone: Backbone, zones:
     activeOrders: (rider) => orders.active('rider', rider),
     partnerSees: (order) => windowOpen(windows, 'partner', order),
   });
-  const hub = new Hub({ ...config, bus, store, orders, counts, windows, ages: config, now });
+  const hub = new Hub({ ...config, bus, store, orders, counts, windows, ages: config, now, load });
   bus.onMessage((channel, payload) => {
     if (channel.startsWith('rider:')) ingest.deliver(channel, payload);
     else hub.deliver(channel, payload);
@@ -187,13 +202,15 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
 
 /** Health and metrics. */
 function adminServer(base: Base, { backbone, hub, ingest }: Core, { sessions, draining }: Doors): Server {
-  const { config, counts, now } = base;
+  const { config, counts, now, load } = base;
   const startedAt = now();
   const gauges = {
     sessions: () => sessions.size,
     channels: () => hub.size,
     riders: () => ingest.size,
     healthy: () => backbone.healthy(),
+    stretch: () => load.factor,
+    busy: () => load.utilization,
   };
   const health = () => ({
     node: config.nodeId,

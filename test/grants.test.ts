@@ -48,6 +48,7 @@ describe('a grant', () => {
       statuses: ['assigned', 'picked_up', 'arriving', 'delivered'],
       customerFrom: 'picked_up',
       partnerFrom: 'assigned',
+      nearFrom: 'arriving',
     };
     const open = (status: string, more: Partial<OrderRecord> = {}) => {
       const record = {

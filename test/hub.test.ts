@@ -69,7 +69,12 @@ function setUp() {
   const lifecycle = { statuses: config.orderStatuses, ends: new Set(config.orderEndStatuses) };
   const now = () => Date.now();
   const orders = new Orders({ ...config, store, bus, lifecycle, now });
-  const windows = { statuses: config.orderStatuses, customerFrom: 'picked_up', partnerFrom: 'assigned' };
+  const windows = {
+    statuses: config.orderStatuses,
+    customerFrom: 'picked_up',
+    partnerFrom: 'assigned',
+    nearFrom: 'arriving',
+  };
   const counts = new Counts();
   const hub = new Hub({
     ...config,

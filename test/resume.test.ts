@@ -110,7 +110,12 @@ function node(broker = new MemoryBroker()) {
   const now = () => held.now;
   const lifecycle = { statuses: config.orderStatuses, ends: new Set(config.orderEndStatuses) };
   const orders = new Orders({ ...config, store: broker.store, bus, lifecycle, now });
-  const windows = { statuses: config.orderStatuses, customerFrom: 'picked_up', partnerFrom: 'assigned' };
+  const windows = {
+    statuses: config.orderStatuses,
+    customerFrom: 'picked_up',
+    partnerFrom: 'assigned',
+    nearFrom: 'arriving',
+  };
   const counts = new Counts();
   const hub = new Hub({ ...config, bus, store, orders, counts, windows, ages: config, now, timers });
   bus.onMessage((channel, payload) => {

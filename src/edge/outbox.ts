@@ -78,7 +78,7 @@ export class Outbox implements Subscriber {
     this.parts.forget(watch.w);
   }
 
-  flush(at: number): boolean {
+  flush(at: number, every?: number): boolean {
     if (this.marked.size === 0) return false;
     if (this.lagging) {
       this.parts.counts.laggingFlushes++;
@@ -98,7 +98,7 @@ export class Outbox implements Subscriber {
       if (block.more) unfinished.push(watch.group.number);
       sent.push({ watch, standing: advanced(watch.standing, block, watch.group.clock), more: block.more });
     }
-    if (blocks.length > 0 && this.write(this.codec.positionsFrame(at, blocks, unfinished))) {
+    if (blocks.length > 0 && this.write(this.codec.positionsFrame(at, blocks, unfinished, every))) {
       this.framesSent++;
       this.parts.counts.positionFrames++;
       this.parts.counts.positionBlocks += blocks.length;

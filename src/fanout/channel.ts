@@ -16,8 +16,8 @@ export type Watching = GatewayMessages['watching'];
 
 export interface Channel {
   readonly name: string;
-  /** Flushed at once (orders) or on the tick (zones, partners). */
-  readonly urgent: boolean;
+  /** How long what it has to send may wait: 0 not at all, 1 only where the node is overloaded, 2 until the tick. */
+  readonly patience: 0 | 1 | 2;
   readonly subscriptions: Set<Subscription>;
   /** Reads the store. Called when the bus acknowledged the subscription, and whenever something may have been missed. */
   load(): Promise<void>;

@@ -20,7 +20,7 @@ export interface FleetChannelParts extends InHub {
 }
 
 abstract class FleetChannel implements Channel {
-  readonly urgent = false;
+  readonly patience = 2;
   readonly name: string;
   readonly subscriptions = new Set<Subscription>();
   protected readonly id: string;

@@ -21,6 +21,8 @@ export interface HubParts extends Omit<OrderChannelParts, keyof InHub>, Omit<Fle
   /** ms between looks at whether every order still stands where the store says. */
   readonly checkMs: number;
   readonly timers?: Timers;
+  /** How far to stretch what can wait: 1, or a power of two where the node cannot keep up. */
+  readonly load?: { readonly factor: number };
 }
 
 export interface WatchRequest {
@@ -51,14 +53,19 @@ const NEVER = -Infinity;
 const FRESH_MS = 100;
 /** Zones and partners are read again with every so many looks at the orders. */
 const FLEET_CHECKS = 6;
+/** From this factor on, orders whose rider is still far wait for a tick, too. */
+const FAR_WAITS = 4;
 /** Orders that have drifted are read so many at a time. */
 const READS_AT_ONCE = 200;
 
 export class Hub {
   private readonly parts: HubParts;
   private readonly entries = new Map<string, Entry>();
+  /** What is to be flushed at once, and on the tick: far orders of an overloaded node, and groups. */
   private readonly urgent = new Set<Channel>();
+  private readonly far = new Set<Channel>();
   private readonly ticked = new Set<Channel>();
+  private ticks = 0;
   /** Subscribers with something left for the next tick. */
   private waiting = new Set<Subscriber>();
   private scheduled = false;
@@ -265,28 +272,41 @@ export class Hub {
     this.parts.bus.unsubscribe(name).catch(() => {});
   }
 
-  private dirty(channel: Channel): void {
-    if (!channel.urgent) {
-      this.ticked.add(channel);
-      return;
-    }
-    this.urgent.add(channel);
-    if (this.scheduled) return;
-    this.scheduled = true;
-    // Never send to others from inside a handler: sockets of others cannot be corked there.
-    this.timers.soon(() => {
-      this.scheduled = false;
-      this.flush(this.urgent, new Set());
-    });
+  private get stretch(): number {
+    return this.parts.load?.factor ?? 1;
   }
 
+  private dirty(channel: Channel): void {
+    if (channel.patience === 2) this.ticked.add(channel);
+    else if (channel.patience === 1 && this.stretch >= FAR_WAITS) this.far.add(channel);
+    else {
+      this.urgent.add(channel);
+      if (this.scheduled) return;
+      this.scheduled = true;
+      // Never send to others from inside a handler: sockets of others cannot be corked there.
+      this.timers.soon(() => {
+        this.scheduled = false;
+        this.flush(this.urgent, new Set());
+      });
+    }
+  }
+
+  /** On an overloaded node groups go with every second, fourth … tick, and far orders with a quarter of those. */
   private tick(): void {
+    const { stretch } = this;
+    const { groupTickMs } = this.parts;
+    this.ticks++;
+    const farEvery = Math.max(1, stretch / FAR_WAITS);
+    if (this.far.size > 0 && this.ticks % farEvery === 0) {
+      this.flush(this.far, new Set(), stretch >= FAR_WAITS ? farEvery * groupTickMs : undefined);
+    }
+    if (this.ticks % stretch !== 0) return;
     const waiting = this.waiting;
     this.waiting = new Set();
-    this.flush(this.ticked, waiting);
+    this.flush(this.ticked, waiting, stretch > 1 ? stretch * groupTickMs : undefined);
   }
 
-  private flush(channels: Set<Channel>, subscribers: Set<Subscriber>): void {
+  private flush(channels: Set<Channel>, subscribers: Set<Subscriber>, every?: number): void {
     const batch = [...channels];
     channels.clear();
     for (const channel of batch) {
@@ -294,7 +314,7 @@ export class Hub {
       for (const watch of channel.subscriptions) subscribers.add(watch.subscriber);
     }
     const at = this.parts.now();
-    for (const subscriber of subscribers) if (subscriber.flush(at)) this.waiting.add(subscriber);
+    for (const subscriber of subscribers) if (subscriber.flush(at, every)) this.waiting.add(subscriber);
   }
 
   private sweep(): void {

@@ -12,7 +12,7 @@ import { Group } from './groups.ts';
 import { type Fact, type LogNews, OrderLog, toFact } from './order-log.ts';
 import { type Adopt, Resume } from './resume.ts';
 import type { Subscriber, Subscription } from './subscription.ts';
-import { maySeeOrder, type Windows, windowOpen } from './visibility.ts';
+import { isNear, maySeeOrder, type Windows, windowOpen } from './visibility.ts';
 
 export interface OrderChannelParts extends InHub {
   readonly store: Store;
@@ -28,7 +28,6 @@ export interface OrderChannelParts extends InHub {
 const DOUBTFUL: ReadonlySet<string> = new Set(['epoch', 'ahead', 'diverged']);
 
 export class OrderChannel implements Channel {
-  readonly urgent = true;
   readonly name: string;
   readonly id: string;
   readonly subscriptions = new Set<Subscription>();
@@ -50,6 +49,12 @@ export class OrderChannel implements Channel {
     this.number = number;
     this.parts = parts;
     this.log = new OrderLog(id, parts.maxReplay);
+  }
+
+  /** Events never wait, and neither does the rider who is about to arrive. */
+  get patience(): 0 | 1 {
+    const { order } = this.log;
+    return this.facts.length > 0 || order === undefined || isNear(this.parts.windows, order) ? 0 : 1;
   }
 
   get rider(): string | undefined {

@@ -14,8 +14,11 @@ export interface Subscriber {
   sendBytes(bytes: Uint8Array): void;
   /** Something changed for this watch. */
   mark(watch: Subscription): void;
-  /** Sends one frame with all that is marked, unless the session is lagging. True: come back next tick. */
-  flush(at: number): boolean;
+  /**
+   * Sends one frame with all that is marked, unless the session is lagging. True: come back next tick.
+   * @param every ms between such frames, where that is longer than it should be: told to the client
+   */
+  flush(at: number, every?: number): boolean;
   /** The client left the watch. */
   unmark(watch: Subscription): void;
   /** The watch is over on the gateway's side. */

@@ -19,6 +19,13 @@ export interface Windows {
   readonly statuses: readonly string[];
   readonly customerFrom: string;
   readonly partnerFrom: string;
+  /** From this status on the order's positions are the last to wait on an overloaded node. */
+  readonly nearFrom: string;
+}
+
+/** Whether the rider is about to arrive. */
+export function isNear({ statuses, nearFrom }: Windows, order: OrderRecord): boolean {
+  return statuses.indexOf(order.status) >= statuses.indexOf(nearFrom);
 }
 
 /** Whether a position of the order's rider may leave the gateway for that audience now. */

@@ -44,6 +44,8 @@ export interface Gauges {
   channels(): number;
   riders(): number;
   healthy(): boolean;
+  stretch(): number;
+  busy(): number;
 }
 
 /** The registry behind /metrics. */
@@ -91,5 +93,11 @@ export function makeRegistry(counts: Counts, gauges: Gauges, node: string): Regi
   gauge('ridecast_channels', 'Channels subscribed', gauges.channels);
   gauge('ridecast_riders', 'Riders held by this node', gauges.riders);
   gauge('ridecast_backbone_healthy', '1 while the backbone answers', () => (gauges.healthy() ? 1 : 0));
+  gauge(
+    'ridecast_stretch',
+    'Factor by which ticks are stretched: 1 unless the node is overloaded',
+    gauges.stretch,
+  );
+  gauge('ridecast_busy_ratio', 'Busy share of the event loop in the last quarter second', gauges.busy);
   return registry;
 }

@@ -12,8 +12,14 @@ export interface Codec {
   /**
    * Builds a `positions` frame from blocks that are already encoded by this codec.
    * @param more numbers of the channels of which more follows
+   * @param every ms between frames of an overloaded node
    */
-  positionsFrame(at: number, blocks: readonly Uint8Array[], more?: readonly number[]): Uint8Array;
+  positionsFrame(
+    at: number,
+    blocks: readonly Uint8Array[],
+    more?: readonly number[],
+    every?: number,
+  ): Uint8Array;
 }
 
 // Plain maps (no record extension), numbers never as bigint: any MessagePack library can read and write these.
@@ -39,9 +45,10 @@ export const jsonCodec: Codec = {
   binary: false,
   encode: (message) => Buffer.from(JSON.stringify(message)),
   decode: (bytes) => JSON.parse(text.decode(bytes)),
-  positionsFrame(at, blocks, more = []) {
+  positionsFrame(at, blocks, more = [], every) {
     const head = Buffer.from(`{"t":"positions","at":${at},"b":[`, 'latin1');
-    const tail = more.length > 0 ? `],"more":[${more}]}` : ']}';
+    let tail = more.length > 0 ? `],"more":[${more}]` : ']';
+    tail += every === undefined ? '}' : `,"every":${every}}`;
     let length = head.length + tail.length + Math.max(0, blocks.length - 1);
     for (const block of blocks) length += block.length;
     const frame = Buffer.allocUnsafe(length);
@@ -60,8 +67,9 @@ export const jsonCodec: Codec = {
 // {t: 'positions', at: <float64>, b: <array16 of blocks>} with the two variable parts patched in.
 const packedHead = Buffer.from('83a174a9706f736974696f6e73a26174cb0000000000000000a162dc0000', 'hex');
 const packedAt = packedHead.length - 13;
-const MAP_OF_4 = 0x84;
+const MAP_OF_3 = 0x83;
 const packedMore = pack('more');
+const packedEvery = pack('every');
 
 export const msgpackCodec: Codec = {
   subprotocol: SUBPROTOCOLS.msgpack,
@@ -69,9 +77,12 @@ export const msgpackCodec: Codec = {
   // pack() hands out a slice of a shared buffer: valid as long as nobody writes to it, which msgpackr does not.
   encode: pack,
   decode: unpack,
-  positionsFrame(at, blocks, more = []) {
-    const tail = more.length > 0 ? Buffer.concat([packedMore, pack(more)]) : undefined;
-    let length = packedHead.length + (tail?.length ?? 0);
+  positionsFrame(at, blocks, more = [], every) {
+    const tail: Uint8Array[] = [];
+    if (more.length > 0) tail.push(packedMore, pack(more));
+    if (every !== undefined) tail.push(packedEvery, pack(every));
+    let length = packedHead.length;
+    for (const part of tail) length += part.length;
     for (const block of blocks) length += block.length;
     const frame = Buffer.allocUnsafe(length);
     frame.set(packedHead, 0);
@@ -82,9 +93,10 @@ export const msgpackCodec: Codec = {
       frame.set(block, offset);
       offset += block.length;
     }
-    if (tail !== undefined) {
-      frame[0] = MAP_OF_4;
-      frame.set(tail, offset);
+    frame[0] = MAP_OF_3 + tail.length / 2;
+    for (const part of tail) {
+      frame.set(part, offset);
+      offset += part.length;
     }
     return frame;
   },

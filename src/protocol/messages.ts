@@ -193,6 +193,7 @@ export const gatewayMessages = {
     at: time,
     b: z.array(block),
     more: z.array(count).optional(),
+    every: duration.optional(),
   }),
   event: z.object({ t: z.literal('event'), c: count, ...orderEvent.shape }),
   closed: z.object({

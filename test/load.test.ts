@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { memoryBackbone } from '../src/backbone/memory.ts';
+import { loadConfig } from '../src/config.ts';
+import { Hub } from '../src/fanout/hub.ts';
+import type { Subscriber, Subscription } from '../src/fanout/subscription.ts';
+import { Load } from '../src/observe/load.ts';
+import { Counts } from '../src/observe/metrics.ts';
+import { Orders } from '../src/orders/orders.ts';
+import { encodeBus } from '../src/protocol/bus-messages.ts';
+import { jsonCodec } from '../src/protocol/codec.ts';
+import type { GatewayMessage } from '../src/protocol/messages.ts';
+import { type Position, toRecord } from '../src/protocol/positions.ts';
+
+/** A load whose windows are what the test says: busy shares of a second each. */
+function loadOf(...shares: number[]): number[] {
+  let active = 0;
+  let idle = 0;
+  const load = new Load(() => ({ active, idle, utilization: 0 }));
+  return shares.map((share) => {
+    active += share;
+    idle += 1 - share;
+    load.sample();
+    return load.factor;
+  });
+}
+
+describe('the load', () => {
+  it('doubles the factor with every busy window, up to sixteen', () => {
+    expect(loadOf(0.5, 0.95, 0.99, 1, 1, 1, 1)).toEqual([1, 2, 4, 8, 16, 16, 16]);
+  });
+
+  it('keeps the factor while what is stretched still takes half of the time', () => {
+    expect(loadOf(0.95, ...Array(20).fill(0.6))).toEqual(Array(21).fill(2));
+  });
+
+  it('comes back within four seconds of quarter-second windows', () => {
+    const factors = loadOf(1, 1, 1, 1, ...Array(16).fill(0.1));
+    expect(factors.at(-1)).toBe(1);
+    expect(factors.slice(4, 8)).toEqual([16, 16, 16, 8]);
+  });
+
+  it('does not take one calm window for the end', () => {
+    expect(loadOf(1, 1, 0.1, 0.95, 0.1, 0.1, 0.95)).toEqual([2, 4, 4, 8, 8, 8, 16]);
+  });
+});
+
+class Watcher implements Subscriber {
+  readonly codec = jsonCodec;
+  readonly audience = 'operator';
+  /** What it was sent: types of events, and `every` of each frame of positions. */
+  readonly got: unknown[] = [];
+  private readonly marked = new Set<Subscription>();
+  send(_: GatewayMessage): void {}
+  sendBytes(bytes: Uint8Array): void {
+    this.got.push((jsonCodec.decode(bytes) as { type: string }).type);
+  }
+  mark(watch: Subscription): void {
+    this.marked.add(watch);
+  }
+  unmark(watch: Subscription): void {
+    this.marked.delete(watch);
+  }
+  forget(): void {}
+  flush(_at: number, every?: number): boolean {
+    if (this.marked.size > 0) this.got.push(every ?? 'at once');
+    for (const watch of this.marked) watch.standing = { ...watch.standing, since: watch.group.clock };
+    this.marked.clear();
+    return false;
+  }
+}
+
+/** A hub whose ticks and load are the test's, one order, and one zone. */
+async function setUp() {
+  const { bus, store } = memoryBackbone();
+  const config = loadConfig({ AUTH_SECRET: 'x'.repeat(32) });
+  const windows = {
+    statuses: config.orderStatuses,
+    customerFrom: 'picked_up',
+    partnerFrom: 'assigned',
+    nearFrom: 'arriving',
+  };
+  const lifecycle = { statuses: config.orderStatuses, ends: new Set(config.orderEndStatuses) };
+  const now = () => 1_764_000_000_000;
+  const orders = new Orders({ ...config, store, bus, lifecycle, now });
+  const load = { factor: 1 };
+  const periodic = new Map<number, () => void>();
+  const timers = {
+    soon: (run: () => void) => void setImmediate(run),
+    after: () => {},
+    every: (ms: number, run: () => void) => {
+      periodic.set(ms, run);
+      return () => {};
+    },
+  };
+  const hub = new Hub({
+    ...config,
+    bus,
+    store,
+    orders,
+    counts: new Counts(),
+    windows,
+    ages: config,
+    now,
+    timers,
+    load,
+  });
+  bus.onMessage((channel, payload) => hub.deliver(channel, payload));
+  await orders.create('o', { customer: 'ann', partner: 'shop' });
+  await orders.assign('o', 'r', 'k1');
+  const grant = { role: 'operator', sub: 'op', expiresAt: Number.MAX_SAFE_INTEGER } as const;
+  const watch = async (channel: string) => {
+    const watcher = new Watcher();
+    await hub.watch(watcher, grant, { w: 1, channel });
+    await settled();
+    tick();
+    watcher.got.length = 0;
+    return watcher;
+  };
+  const tick = () => periodic.get(config.groupTickMs)!();
+  let seq = 0;
+  const position = (): Position => ({
+    rider: 'r',
+    session: 1,
+    seq: ++seq,
+    lat: 1,
+    lng: 1,
+    fixAt: now(),
+    heardAt: now(),
+    heading: null,
+    speed: null,
+    accuracy: null,
+    verdict: 0,
+    zone: 'z',
+  });
+  const ping = async () => {
+    const record = toRecord(position());
+    hub.deliver('order:o', encodeBus({ kind: 'position', position: record }));
+    hub.deliver('zone:z', encodeBus({ kind: 'fleet', entries: [[record, []]], left: [] }));
+    await settled();
+  };
+  const post = async (status: string) => {
+    await orders.advance('o', { status }, status);
+    await settled();
+  };
+  return { load, ping, post, tick, watch };
+}
+
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('an overloaded node', () => {
+  it('stretches the tick of groups first, and says how far', async () => {
+    const { load, ping, tick, watch } = await setUp();
+    const [order, zone] = [await watch('order:o'), await watch('zone:z')];
+    load.factor = 2;
+    for (let i = 0; i < 4; i++) {
+      await ping();
+      tick();
+    }
+    expect(zone.got).toEqual([500, 500]);
+    expect(order.got).toEqual(Array(4).fill('at once'));
+  });
+
+  it('lets far orders wait next, and neither events nor a rider about to arrive', async () => {
+    const { load, ping, post, tick, watch } = await setUp();
+    const order = await watch('order:o');
+    load.factor = 8;
+    await ping();
+    await ping();
+    expect(order.got).toEqual([]);
+    await post('picked_up');
+    expect(order.got).toEqual(['picked_up', 'at once']);
+    for (let i = 0; i < 4; i++) {
+      await ping();
+      tick();
+    }
+    expect(order.got.slice(2)).toEqual([500, 500]);
+    await post('arriving');
+    await ping();
+    expect(order.got.slice(4)).toEqual(['arriving', 'at once', 'at once']); // the one that waited, and the new one
+  });
+
+  it('sends what waited when it is calm again', async () => {
+    const { load, ping, tick, watch } = await setUp();
+    const [order, zone] = [await watch('order:o'), await watch('zone:z')];
+    load.factor = 16;
+    await ping();
+    load.factor = 1;
+    tick();
+    expect([order.got, zone.got]).toEqual([['at once'], ['at once']]);
+  });
+});
