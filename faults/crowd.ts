@@ -1,15 +1,8 @@
 /** A process full of apps: real SDK clients that tell their parent what they see. */
-import { type Client, type Codec, connect, type OrderWatch, watchOrder } from '@ridecast/client';
+import { type Client, connect, type OrderWatch, watchOrder } from '@ridecast/client';
 import { WebSocket } from 'ws';
-import {
-  type AppSpec,
-  type ClientProtection,
-  numberOfFix,
-  type Order,
-  type Report,
-  type Sight,
-  type SightKind,
-} from './sights.ts';
+import { codecWithout } from './naive.ts';
+import { type AppSpec, numberOfFix, type Order, type Report, type Sight, type SightKind } from './sights.ts';
 
 const TELL_MS = 50;
 
@@ -90,19 +83,6 @@ function watch(id: number, client: Client, order: string, maxHz: number | undefi
 /** The number the backend gave the event that made this state. */
 function numberOf(state: { readonly data?: Readonly<Record<string, unknown>> } | undefined): number {
   return Number(state?.data?.n ?? 0);
-}
-
-/** The JSON codec of an app that lacks these protections. */
-function codecWithout(without: readonly ClientProtection[]): Codec {
-  return {
-    protocol: 'ridecast.v1.json',
-    encode(frame) {
-      if (!without.includes('credit')) return JSON.stringify(frame);
-      const { credit: _, ...rest } = frame as Record<string, unknown>;
-      return JSON.stringify(rest);
-    },
-    decode: (data) => JSON.parse(data as string),
-  };
 }
 
 process.on('message', (order: Order) => {

@@ -37,6 +37,8 @@ export interface Figures {
   readonly false_resync: number;
   /** Positions shown that were older than one shown before. */
   readonly regressions: number;
+  /** Apps that were not shown the newest position in the end. */
+  readonly outdated: number;
   readonly events: number;
   readonly apps: number;
 }
@@ -57,6 +59,7 @@ interface Counts {
   phantom: number;
   resets: number;
   regressions: number;
+  outdated: number;
   events: number;
 }
 
@@ -67,7 +70,7 @@ interface Stretch {
 }
 
 export function judge(trial: Trial): Figures {
-  const counts: Counts = { lost: 0, dup: 0, ooo: 0, phantom: 0, resets: 0, regressions: 0, events: 0 };
+  const counts: Counts = { lost: 0, dup: 0, ooo: 0, phantom: 0, resets: 0, regressions: 0, outdated: 0, events: 0 }; // biome-ignore format: short
   let silent = 0;
   let detect = 0;
   let falseResets = 0;
@@ -107,6 +110,7 @@ export function judge(trial: Trial): Figures {
     resets: counts.resets,
     false_resync: falseResets,
     regressions: counts.regressions,
+    outdated: counts.outdated,
     events: counts.events,
     apps: byApp.size,
   };
@@ -175,6 +179,8 @@ function follow({ order, sights }: Trail, { ledger }: Trial, counts: Counts, toT
   }
   counts.resets += resets;
   if (!toTheEnd) return resets;
+  if (fix < (ledger.newestFix(order) ?? -1) && !sights.some(([, , what]) => what === 'ended'))
+    counts.outdated++;
   const newest = ledger.newest(order);
   const missing = known === undefined ? 0 : ledger.steps(order, known, newest);
   if (missing === undefined) counts.phantom++;

@@ -18,6 +18,7 @@ interface Book {
 
 export class Ledger {
   private readonly books = new Map<string, Book>();
+  private readonly fixes = new Map<string, number>();
   private last = 0;
 
   get orders(): string[] {
@@ -53,6 +54,16 @@ export class Ledger {
     const book = this.book(order);
     for (let n = this.newest(order); n !== to; n = book.before.get(n)!) book.undone.set(n, at);
     book.turns.push({ at, n: to });
+  }
+
+  /** The rider of the order sent the fix of that number. */
+  fix(order: string, n: number): void {
+    this.fixes.set(order, n);
+  }
+
+  /** The newest fix its rider sent; undefined if none. */
+  newestFix(order: string): number | undefined {
+    return this.fixes.get(order);
   }
 
   newest(order: string): number {

@@ -1,10 +1,11 @@
 /** What a row of the fault matrix is: one exported object in a file of faults/rows. */
 import type { Figures } from './judge.ts';
+import type { ClientProtection } from './sights.ts';
 import type { Stage } from './stage.ts';
 import type { SwitchName } from './switches.ts';
 
-/** Protections that are switched off by how the row itself runs: `stage.without(name)` says so. */
-export type Protection = SwitchName | (string & {});
+/** Off in the gateways, off in the apps, or off by how the row itself runs: `stage.without(name)` says so. */
+export type Protection = SwitchName | ClientProtection | (string & {});
 
 /** What a row adds to the judge's figures; they stand in the report beside them. */
 export type Extra = Readonly<Record<string, number | string | boolean | null>>;
@@ -44,7 +45,7 @@ export interface Limits {
 /** Everything that is wrong with a run. None: it passed. */
 export function problemsOf(row: Row, figures: Figures, extra: Extra, stage: Stage): string[] {
   const problems: string[] = [];
-  for (const name of ['lost', 'dup', 'ooo', 'phantom', 'false_resync', 'regressions'] as const) {
+  for (const name of ['lost', 'dup', 'ooo', 'phantom', 'false_resync', 'regressions', 'outdated'] as const) {
     if (figures[name] > 0) problems.push(`${name} ${figures[name]}`);
   }
   const { detectMs, convergeMs } = row.limits;

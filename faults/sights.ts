@@ -13,8 +13,15 @@ export interface AppSpec {
   readonly maxHz?: number;
 }
 
-/** `credit`: it never says how many position frames it has handled. `news`: it hides from the app that events are missing. */
-export type ClientProtection = 'credit' | 'news';
+/** What an app of a twin may lack. */
+export const clientProtections = {
+  credit: 'it never says how many position frames it has handled',
+  resume: 'it never says where it stood',
+  watchdog: 'it does not mind silence',
+  'gap-check': 'it takes whatever events come for the next ones, and hides resets from the app',
+} as const;
+
+export type ClientProtection = keyof typeof clientProtections;
 
 export type Order =
   | { readonly do: 'open'; readonly apps: readonly AppSpec[] }

@@ -1,6 +1,8 @@
 /** Where a row plays: starts the real things, notes when the fault came and went, and stops all of it. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { launch } from '../loadtest/processes.ts';
@@ -10,7 +12,8 @@ import { Company, whoOf } from './company.ts';
 import { type Figures, judge } from './judge.ts';
 import { Ledger } from './ledger.ts';
 import { FaultProxy } from './proxy.ts';
-import type { AppSpec } from './sights.ts';
+import { Riders } from './riders.ts';
+import { type AppSpec, type ClientProtection, clientProtections } from './sights.ts';
 import { switches } from './switches.ts';
 
 /** The short times of a run: what is detected is held against these. */
@@ -33,11 +36,20 @@ export interface GatewayNode {
   stop(): Promise<void>;
 }
 
-/** A fleet over one Redis, orders, and apps that watch them. */
+/** A fleet over one Redis, its backend, and orders. */
 export interface Site {
+  readonly redis: RedisServer;
   readonly nodes: readonly GatewayNode[];
+  readonly urls: readonly string[];
   readonly company: Company;
   readonly orders: readonly string[];
+}
+
+export interface SiteOptions {
+  readonly nodes?: number;
+  readonly orders?: number;
+  readonly env?: Record<string, string>;
+  readonly redisArgs?: readonly string[];
 }
 
 const RSS_EVERY_MS = 250;
@@ -84,8 +96,21 @@ export class Stage {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
+  /** A redis-server in a folder of its own: a replica writes what it was sent, and a later server would load that. */
   async redis(args: readonly string[] = []): Promise<RedisServer> {
-    return this.owned(await startRedis(args));
+    return this.owned(await startRedis(['--dir', this.folder(), ...args]));
+  }
+
+  /** A new folder, removed at the end, however the run ends. */
+  folder(): string {
+    const folder = mkdtempSync(join(tmpdir(), 'ridecast-faults-'));
+    const remove = () => rmSync(folder, { recursive: true, force: true });
+    process.once('exit', remove);
+    this.undo.push(async () => {
+      process.off('exit', remove);
+      remove();
+    });
+    return folder;
   }
 
   /** @param target the port it leads to, or where to ask for it at every connection */
@@ -133,6 +158,17 @@ export class Stage {
     });
   }
 
+  /** What most rows begin with. */
+  async site({ nodes = 2, orders = 10, env, redisArgs }: SiteOptions = {}): Promise<Site> {
+    const redis = await this.redis(redisArgs);
+    const started = await Promise.all(
+      Array.from({ length: nodes }, (_, i) => this.gateway(`node-${i + 1}`, redis.url, env)),
+    );
+    const company = this.company(started);
+    const urls = started.map(({ url }) => url);
+    return { redis, nodes: started, urls, company, orders: await this.give(company, orders) };
+  }
+
   company(nodes: readonly { readonly url: string }[]): Company {
     return new Company(nodes.map(({ url }) => url), this.secret, this.ledger); // biome-ignore format: short
   }
@@ -155,11 +191,17 @@ export class Stage {
     const specs = Array.from({ length: count }, async (_, i) => {
       const order = orders[i % orders.length]!;
       const token = await company.mint('customer', whoOf(order).customer);
-      return { urls, first: i, token, orders: [order], ...more };
+      const without = [...this.off].filter((name): name is ClientProtection => name in clientProtections);
+      return { urls, first: i, token, orders: [order], without, ...more };
     });
     const ids = this.audience.open(await Promise.all(specs));
     await this.until('every app is live', () => this.audience.ready(ids), 30_000);
     return ids;
+  }
+
+  /** The riders of these orders, connected to that gateway. */
+  async riders(company: Company, orders: readonly string[], url: string): Promise<Riders> {
+    return this.owned(await Riders.start(company, orders, url));
   }
 
   /** The fault begins. */
@@ -221,7 +263,10 @@ export class Stage {
     return Math.round(Math.max(0, ...slopes) * 10) / 10;
   }
 
-  /** A number of a gateway's metrics, over all labels. NaN if it does not answer. */
+  /**
+   * A number of a gateway's metrics, over all labels. NaN if it does not answer.
+   * @param name of the metric, or the beginning of its line: `name{label="value"`
+   */
   async metric(node: GatewayNode, name: string): Promise<number> {
     const text = await fetch(`${node.adminUrl}/metrics`, { signal: AbortSignal.timeout(1000) }).then(
       (response) => response.text(),
@@ -230,8 +275,17 @@ export class Stage {
     if (text === undefined) return Number.NaN;
     const lines = text
       .split('\n')
-      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+      .filter((line) => line.startsWith(name) && /^[{ ,}]/.test(line.slice(name.length)));
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  }
+
+  /** Waits until these gateways say that they have their backbone. */
+  async healthy(nodes: readonly GatewayNode[]): Promise<void> {
+    const all = async () => {
+      const states = await Promise.all(nodes.map((node) => this.metric(node, 'ridecast_backbone_healthy')));
+      return states.every((state) => state === 1);
+    };
+    await this.until('every gateway has its backbone', all, 10_000);
   }
 
   /** To be undone at the end, latest first. */

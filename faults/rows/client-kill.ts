@@ -13,12 +13,9 @@ export const clientKill: Row = {
   twin: 'nothing is read again after the reconnect',
   limits: { detectMs: 1000, convergeMs: 1000 },
   async run(stage) {
-    const redis = await stage.redis();
     const env = { CHECK_MS: '600000' };
-    const nodes = [await stage.gateway('a', redis.url, env), await stage.gateway('b', redis.url, env)];
-    const company = stage.company(nodes);
-    const orders = await stage.give(company, 10);
-    await stage.watch(company, orders, stage.quick ? 20 : 100, nodes.map(({ url }) => url)); // biome-ignore format: short
+    const { redis, nodes, urls, company, orders } = await stage.site({ env });
+    await stage.watch(company, orders, stage.quick ? 20 : 100, urls);
     const rounds = stage.seconds(10, 3);
     stage.injected();
     for (let round = 0; round < rounds; round++) {

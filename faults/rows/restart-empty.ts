@@ -13,23 +13,16 @@ export const restartEmpty: Row = {
   resets: 2, // lost, then epoch
   limits: { detectMs: 1500, convergeMs: 1500 },
   async run(stage) {
-    const redis = await stage.redis();
     const env = { CHECK_MS: '600000' };
-    const nodes = [await stage.gateway('a', redis.url, env), await stage.gateway('b', redis.url, env)];
-    const company = stage.company(nodes);
-    const orders = await stage.give(company, 9);
-    await stage.watch(company, orders, stage.quick ? 18 : 90, nodes.map(({ url }) => url)); // biome-ignore format: short
+    const { redis, nodes, urls, company, orders } = await stage.site({ orders: 9, env });
+    await stage.watch(company, orders, stage.quick ? 18 : 90, urls);
     for (let i = 0; i < BEFORE; i++) await Promise.all(orders.map((order) => company.post(order)));
     await stage.quiet(1000);
     stage.injected();
     await redis.kill();
     await stage.pause(300);
     await redis.restart();
-    const healthy = async () => {
-      const states = await Promise.all(nodes.map((node) => stage.metric(node, 'ridecast_backbone_healthy')));
-      return states.every((state) => state === 1);
-    };
-    await stage.until('both nodes have their Redis back', healthy, 5000);
+    await stage.healthy(nodes);
     await Promise.all(orders.map((order) => company.restore(order)));
     for (let i = 0; i < 2 * BEFORE; i++)
       await Promise.all(

@@ -1,0 +1,53 @@
+/** Riders that ping: each fix carries a number, so that what is shown can be told apart. */
+import { RiderClient } from '../loadtest/rider-client.ts';
+import { jsonCodec } from '../src/protocol/codec.ts';
+import { type Company, whoOf } from './company.ts';
+import type { Ledger } from './ledger.ts';
+import { fixNumbered } from './sights.ts';
+
+export class Riders {
+  private readonly clients: readonly (readonly [order: string, rider: RiderClient])[];
+  private readonly ledger: Ledger;
+  private timer: NodeJS.Timeout | undefined;
+
+  private constructor(clients: Riders['clients'], ledger: Ledger) {
+    this.clients = clients;
+    this.ledger = ledger;
+  }
+
+  /** The riders of these orders, connected. @param url of the gateway they use all along */
+  static async start(company: Company, orders: readonly string[], url: string): Promise<Riders> {
+    const clients = orders.map(async (order) => {
+      const { rider } = whoOf(order);
+      const client = new RiderClient(rider, url, await company.mint('rider', rider), jsonCodec);
+      await client.connection.start();
+      return [order, client] as const;
+    });
+    return new Riders(await Promise.all(clients), company.ledger);
+  }
+
+  /** Every rider pings once. A ping that cannot be sent is not made up for. */
+  ping(): void {
+    for (const [order, rider] of this.clients) {
+      const { sent } = rider;
+      rider.ping(fixNumbered(sent));
+      if (rider.sent > sent) this.ledger.fix(order, sent);
+    }
+  }
+
+  /** Every rider pings so many times a second from now on. */
+  keepPinging(perSecond: number): void {
+    this.timer = setInterval(() => this.ping(), 1000 / perSecond);
+  }
+
+  /** The last ping has been made. Resolves when all are acknowledged. */
+  async rest(): Promise<void> {
+    clearInterval(this.timer);
+    await Promise.all(this.clients.map(([, rider]) => rider.allDealtWith()));
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await Promise.all(this.clients.map(([, rider]) => rider.connection.close()));
+  }
+}
