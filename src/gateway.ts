@@ -10,7 +10,7 @@ import { makeAuth } from './edge/auth.ts';
 import type { Answer, Route, RouteOptions } from './edge/http.ts';
 import { Limits } from './edge/limits.ts';
 import { addRoutes, makeServer, type Server } from './edge/server.ts';
-import { opened, type Session } from './edge/session.ts';
+import { Session } from './edge/session.ts';
 import { staticFiles } from './edge/static.ts';
 import { addWebSocket } from './edge/ws.ts';
 import { Hub } from './fanout/hub.ts';
@@ -190,7 +190,8 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
   const sessionParts = { auth, hub, ingest, counts, subjects, node: config.nodeId, now, config };
   let lastSession = 0;
   addWebSocket(server.app, '/v1/ws', {
-    opened: (socket, header) => opened(socket, `${config.nodeId}-${++lastSession}`, header, sessionParts),
+    opened: (socket, header) =>
+      new Session(socket, `${config.nodeId}-${++lastSession}`, header, sessionParts),
     sessions,
     ips: new Limits(config.maxSessionsPerIp),
     refused: (reason) => tally(counts.closes, `refused: ${reason}`),
@@ -256,7 +257,7 @@ async function empty({ config, now }: Base, sessions: Set<Session>): Promise<voi
   for (const session of sessions) session.drain(0, config.drainSpreadMs);
   const until = now() + config.drainSpreadMs + SWEEP_MS;
   while (sessions.size > 0 && now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
-  for (const session of [...sessions]) session.leave(CloseCodes.draining);
+  for (const session of [...sessions]) session.close(CloseCodes.draining);
 }
 
 function makeBackbone({ config, log, now }: Base): Backbone {

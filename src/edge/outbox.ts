@@ -9,8 +9,6 @@ import type { GatewayMessage } from '../protocol/messages.ts';
 /** The socket as the session needs it; ws.ts supplies it. Every call on a closed socket does nothing. */
 export interface Socket {
   readonly codec: Codec;
-  /** The client's address. */
-  readonly ip: string;
   /** 'buffered': taken, but the client lags. 'dropped': not taken. */
   send(bytes: Uint8Array, binary: boolean): 'sent' | 'buffered' | 'dropped';
   close(code: number, reason: string): void;
@@ -23,6 +21,8 @@ export interface OutboxParts {
   readonly now: () => number;
   /** Position frames in flight to a client that sends credit; undefined: it does not. */
   readonly creditFrames: number | undefined;
+  /** Something is left for the next tick. */
+  readonly later: () => void;
   /** A message that must not be lost could not be sent. */
   readonly behind: () => void;
   readonly forget: (w: number) => void;
@@ -92,7 +92,8 @@ export class Outbox implements Subscriber {
         this.marked.delete(watch);
         continue;
       }
-      if (at - watch.lastFrameAt < watch.minIntervalMs) continue;
+      const sinceLast = at - watch.lastFrameAt;
+      if (sinceLast >= 0 && sinceLast < watch.minIntervalMs) continue; // below 0: the clock was set back
       const block = watch.group.block(watch.standing, this.codec, at);
       blocks.push(block.bytes);
       if (block.more) unfinished.push(watch.group.number);
@@ -114,13 +115,18 @@ export class Outbox implements Subscriber {
   /** The client has handled so many position frames. More than were sent count as all. */
   credit(n: number): void {
     this.framesCredited = Math.max(this.framesCredited, Math.min(n, this.framesSent));
-    this.flush(this.parts.now());
+    this.resume();
   }
 
   /** The socket's buffer is empty again: what is sent now is the newest. */
   drained(): void {
     this.full = false;
-    this.flush(this.parts.now());
+    this.resume();
+  }
+
+  /** Nobody marks again what a chunk or a rate left over. */
+  private resume(): void {
+    if (this.flush(this.parts.now())) this.parts.later();
   }
 
   private write(bytes: Uint8Array): boolean {

@@ -46,13 +46,11 @@ const DROPPED = 2;
 
 class NativeSocket implements Socket {
   readonly codec: Codec;
-  readonly ip: string;
   private ws: WebSocket<UserData> | undefined;
 
-  constructor(ws: WebSocket<UserData>, codec: Codec, ip: string) {
+  constructor(ws: WebSocket<UserData>, codec: Codec) {
     this.ws = ws;
     this.codec = codec;
-    this.ip = ip;
   }
 
   send(bytes: Uint8Array, binary: boolean): 'sent' | 'buffered' | 'dropped' {
@@ -123,7 +121,7 @@ export function addWebSocket(app: TemplatedApp, path: string, parts: WsParts): v
     open(ws) {
       guard(() => {
         const data = ws.getUserData();
-        data.socket = new NativeSocket(ws, data.codec, data.ip);
+        data.socket = new NativeSocket(ws, data.codec);
         data.session = parts.opened(data.socket, data.header);
         sessions.add(data.session);
       });

@@ -1,0 +1,109 @@
+/** How a session begins: who it is, whether it may come in, and what it is told. */
+import type { Grant } from '../fanout/visibility.ts';
+import type { Ingest, Opened, RiderLink } from '../ingest/ingest.ts';
+import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
+import { type GatewayMessages, MAX_PINGS } from '../protocol/messages.ts';
+import { type Auth, TokenError } from './auth.ts';
+import type { Limits } from './limits.ts';
+
+export interface HelloParts {
+  readonly auth: Auth;
+  readonly ingest: Pick<Ingest, 'open'>;
+  readonly subjects: Limits;
+  readonly node: string;
+  readonly now: () => number;
+  readonly config: {
+    readonly heartbeatMs: number;
+    readonly frameBytes: number;
+    readonly framesPerSecond: number;
+    readonly maxWatches: number;
+    readonly reconnectAfterMs: number;
+    readonly reconnectSpreadMs: number;
+  };
+}
+
+/** A session's place among those of its subject, and its rider if it is one. `leave` gives both back. */
+export interface Admitted {
+  readonly ok: true;
+  readonly rider: Opened | undefined;
+  leave(): void;
+}
+
+/** What the token grants; undefined if it grants nothing. Rejects if its keys cannot be fetched. */
+export async function verify(auth: Auth, token: string | undefined): Promise<Grant | undefined> {
+  if (token === undefined) return undefined;
+  try {
+    return await auth(token);
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Lets a session in, or says with which code it closes. Rejects if the store does not answer.
+ * @param session the rider session it goes on with
+ */
+export async function admit(
+  grant: Grant,
+  session: number | undefined,
+  link: RiderLink,
+  { ingest, subjects }: HelloParts,
+): Promise<Admitted | { ok: false; code: CloseCode }> {
+  const subject = subjectKey(grant);
+  if (!subjects.enter(subject)) return { ok: false, code: CloseCodes.sessions };
+  const leave = () => subjects.leave(subject);
+  if (grant.role !== 'rider') return { ok: true, rider: undefined, leave };
+  const rider = await ingest.open(grant.sub, session, link).catch((error) => {
+    leave();
+    throw error;
+  });
+  if (rider === undefined) {
+    leave();
+    return { ok: false, code: CloseCodes.replaced };
+  }
+  return {
+    ok: true,
+    rider,
+    leave() {
+      rider.close();
+      leave();
+    },
+  };
+}
+
+/** The answer to `hello`. `creditFrames`: position frames in flight, if credit is agreed. */
+export function welcome(
+  name: string,
+  grant: Grant,
+  rider: Opened | undefined,
+  creditFrames: number | undefined,
+  { node, now, config }: HelloParts,
+): GatewayMessages['welcome'] {
+  const at = now();
+  return {
+    t: 'welcome',
+    session: name,
+    node,
+    now: at,
+    role: grant.role,
+    sub: grant.sub,
+    heartbeat: config.heartbeatMs,
+    tokenTtl: Math.max(0, grant.expiresAt - at),
+    limits: {
+      frameBytes: config.frameBytes,
+      framesPerSecond: config.framesPerSecond,
+      watches: config.maxWatches,
+      pingsPerFrame: MAX_PINGS,
+    },
+    reconnect: { after: config.reconnectAfterMs, spread: config.reconnectSpreadMs },
+    ...(rider === undefined ? {} : { rider: { session: rider.session, seq: rider.seq } }),
+    ...(creditFrames === undefined ? {} : { credit: { frames: creditFrames } }),
+    packed: false,
+  };
+}
+
+/** Sessions of one subject are counted per role, and identity is both. */
+export function subjectKey(grant: Grant): string {
+  return `${grant.role}:${grant.sub}`;
+}

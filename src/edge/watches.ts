@@ -1,0 +1,87 @@
+/** What one session watches, by the numbers its client chose. */
+import type { Hub, WatchOutcome, WatchRequest } from '../fanout/hub.ts';
+import { type Grant, mayWatch } from '../fanout/visibility.ts';
+import { parseChannel } from '../protocol/channel.ts';
+import type { Problem } from '../protocol/validate.ts';
+import type { Outbox } from './outbox.ts';
+
+export interface WatchesParts {
+  readonly hub: Pick<Hub, 'watch'>;
+  readonly outbox: Outbox;
+  /** Watches the session may hold. */
+  readonly most: number;
+  readonly refuse: (problem: Problem) => void;
+  /** A watch could not be answered. */
+  readonly failed: () => void;
+}
+
+/** `leave` is absent while the watch is being set up. */
+interface Watch {
+  readonly channel: string;
+  leave?: () => void;
+}
+
+export class Watches {
+  private readonly parts: WatchesParts;
+  private readonly held = new Map<number, Watch>();
+
+  constructor(parts: WatchesParts) {
+    this.parts = parts;
+  }
+
+  /** Begins a watch. It is answered by `watching`, from the hub, or refused. */
+  open(request: WatchRequest, grant: Grant): void {
+    const { hub, outbox, most, refuse, failed } = this.parts;
+    const { w } = request;
+    const before = this.held.get(w);
+    if (before !== undefined && before.leave === undefined) {
+      const message = `watch ${w} is being set up`;
+      return refuse({ code: 'watch_exists', message, field: 'w', of: 'watch', w });
+    }
+    // Watching again under the same number is how a client that missed an event starts over.
+    this.leave(w);
+    if (this.held.size >= most) {
+      const message = `at most ${most} watches a session`;
+      return refuse({ code: 'too_many_watches', message, of: 'watch', w });
+    }
+    const watch: Watch = { channel: request.channel };
+    this.held.set(w, watch);
+    hub.watch(outbox, grant, request).then((outcome) => this.answered(w, watch, outcome), failed);
+  }
+
+  private answered(w: number, watch: Watch, outcome: WatchOutcome): void {
+    const wanted = this.held.get(w) === watch;
+    if (outcome.ok) {
+      if (wanted) watch.leave = outcome.leave;
+      else outcome.leave();
+    } else if (wanted) {
+      this.held.delete(w);
+      this.parts.refuse({ code: outcome.code, message: outcome.message, of: 'watch', w });
+    }
+  }
+
+  /** The client wants it no more. */
+  leave(w: number): void {
+    this.held.get(w)?.leave?.();
+    this.held.delete(w);
+  }
+
+  /** It is over on the gateway's side. */
+  forget(w: number): void {
+    this.held.delete(w);
+  }
+
+  /** Ends those that the grant does not cover. */
+  narrow(grant: Grant): void {
+    for (const [w, { channel }] of this.held) {
+      if (mayWatch(grant, parseChannel(channel))) continue;
+      this.leave(w);
+      this.parts.outbox.send({ t: 'closed', w, reason: 'denied' });
+    }
+  }
+
+  /** The session is over. */
+  leaveAll(): void {
+    for (const w of this.held.keys()) this.leave(w);
+  }
+}

@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import { Outbox, type Socket } from '../src/edge/outbox.ts';
+import { Group, NOWHERE } from '../src/fanout/groups.ts';
+import type { Subscription } from '../src/fanout/subscription.ts';
+import { Counts } from '../src/observe/metrics.ts';
+import { jsonCodec } from '../src/protocol/codec.ts';
+import type { GatewayMessages } from '../src/protocol/messages.ts';
+import { fromRecord } from '../src/protocol/positions.ts';
+
+const BLOCK = 2;
+
+/** A socket of which the test says how it takes what is sent, and the outbox on it. */
+function outbox(creditFrames?: number) {
+  const frames: GatewayMessages['positions'][] = [];
+  const told = { later: 0, behind: 0 };
+  const clock = { at: 1000 };
+  const wire = { takes: 'sent' as ReturnType<Socket['send']> };
+  const out = new Outbox({
+    socket: {
+      codec: jsonCodec,
+      send(bytes) {
+        if (wire.takes !== 'dropped') frames.push(jsonCodec.decode(bytes) as GatewayMessages['positions']);
+        return wire.takes;
+      },
+      close() {},
+    },
+    audience: 'operator',
+    counts: new Counts(),
+    now: () => clock.at,
+    creditFrames,
+    later: () => told.later++,
+    behind: () => told.behind++,
+    forget() {},
+  });
+  return { out, frames, told, clock, wire };
+}
+
+/** A zone with so many riders, and its watch that was sent nothing yet. */
+function zone(out: Outbox, riders: number, minIntervalMs = 0): Subscription {
+  const group = new Group(7, true, BLOCK);
+  for (let i = 0; i < riders; i++) arrive(group, i);
+  const watch = { subscriber: out, w: 1, group, minIntervalMs, standing: NOWHERE, lastFrameAt: 0, offset: 0 };
+  out.mark(watch);
+  return watch;
+}
+
+function arrive(group: Group, i: number): void {
+  group.take(fromRecord([`r${i}`, 1, 1, 0, 0, 1000, 1000, null, null, null, 0, null]), []);
+}
+
+/** Riders in each frame, by their refs. */
+const refs = (frames: readonly GatewayMessages['positions'][]) =>
+  frames.map(({ b }) => b.flatMap((block) => block[2].map(([ref]) => ref)));
+
+describe('an outbox that may go on', () => {
+  it('waits for credit, not for the tick, when all of it is used up', () => {
+    const { out, frames, told } = outbox(1);
+    zone(out, 5);
+    expect(out.flush(1000)).toBe(false);
+    expect([refs(frames), told.later]).toEqual([[[1, 2]], 0]);
+    out.credit(1);
+    // The one frame of credit is used up again: the next credit goes on, not the tick.
+    expect([refs(frames), told.later]).toEqual([
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      0,
+    ]);
+    out.credit(2);
+    expect([refs(frames), told.later]).toEqual([[[1, 2], [3, 4], [5]], 0]);
+  });
+
+  it('asks for the next tick for the rest of a large zone, by credit', () => {
+    const { out, frames, told } = outbox(2);
+    zone(out, 7);
+    expect(out.flush(1000)).toBe(true);
+    expect(out.flush(1001)).toBe(false);
+    out.credit(2);
+    expect([refs(frames), told.later]).toEqual([
+      [
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ],
+      1,
+    ]);
+    expect(out.flush(1002)).toBe(false);
+    expect([refs(frames), told.later]).toEqual([[[1, 2], [3, 4], [5, 6], [7]], 1]);
+  });
+
+  it('asks for the next tick for the rest of a large zone, when the socket drained', () => {
+    const { out, frames, told, wire } = outbox();
+    zone(out, 5);
+    wire.takes = 'buffered';
+    expect(out.flush(1000)).toBe(false);
+    wire.takes = 'sent';
+    out.drained();
+    expect([refs(frames), told.later]).toEqual([
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      1,
+    ]);
+    expect(out.flush(1001)).toBe(false);
+    expect([refs(frames), told.later]).toEqual([[[1, 2], [3, 4], [5]], 1]);
+  });
+
+  it('asks for the next tick for a watch whose rate holds it back', () => {
+    const { out, frames, told, clock, wire } = outbox();
+    const watch = zone(out, 1, 500);
+    wire.takes = 'buffered';
+    expect(out.flush(1000)).toBe(false);
+    arrive(watch.group, 1);
+    out.mark(watch);
+    wire.takes = 'sent';
+    clock.at = 1200;
+    out.drained();
+    expect([refs(frames), told.later]).toEqual([[[1]], 1]);
+    expect(out.flush(1499)).toBe(true);
+    expect(out.flush(1500)).toBe(false);
+    expect(refs(frames)).toEqual([[1], [2]]);
+  });
+
+  it('is not held back by a clock that was set back', () => {
+    const { out, frames } = outbox();
+    const watch = zone(out, 1, 500);
+    out.flush(3_600_000);
+    arrive(watch.group, 1);
+    out.mark(watch);
+    expect(out.flush(1000)).toBe(false);
+    expect(refs(frames)).toEqual([[1], [2]]);
+  });
+
+  it('asks for nothing when nothing is left', () => {
+    const { out, frames, told, wire } = outbox(8);
+    zone(out, 2);
+    wire.takes = 'dropped';
+    out.flush(1000);
+    wire.takes = 'sent';
+    out.drained();
+    out.credit(1);
+    out.drained();
+    expect([refs(frames), told]).toEqual([[[1, 2]], { later: 0, behind: 0 }]);
+  });
+});
