@@ -57,7 +57,7 @@ export class FaultProxy {
   private constructor(server: Server, port: number, target: () => number) {
     this.server = server;
     this.port = port;
-    server.on('connection', (client) => this.join(client, target()));
+    server.on('connection', (client) => this.join(client, target));
   }
 
   /** Listens on 127.0.0.1. @param target the port it leads to, asked for at every connection */
@@ -118,10 +118,10 @@ export class FaultProxy {
     this.reset();
   }
 
-  private join(client: Socket, target: number): void {
+  private join(client: Socket, target: () => number): void {
     this.accepted++;
     if (this.refusing) return void client.resetAndDestroy();
-    const server = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+    const server = connect({ port: target(), host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     const link: Link = { client, server, severed: undefined, eating: false };
     this.links.add(link);
     this.carry(link, client, server);

@@ -36,6 +36,12 @@ export const switches = {
       config.checkMs = NEVER;
     },
   },
+  timeout: {
+    meaning: 'a command to Redis may take a minute',
+    config(config) {
+      config.redisTimeoutMs = 60_000;
+    },
+  },
   'entry-id': {
     meaning: 'a cursor is epoch and offset only',
     bus: (bus) => blurredBus(bus, byOffset),
