@@ -1,29 +1,9 @@
 /** The demo as a process: start, say where to look, stop on a signal. */
-import { ConfigError } from '../src/config.ts';
+import { run } from '../src/run.ts';
 import { greeting, startDemo } from './main.ts';
 
-/** Signals this close together are one. */
-const SAME_SIGNAL_MS = 500;
-
-async function main(): Promise<void> {
+await run('ridecast demo', process, async () => {
   const demo = await startDemo(process.env);
   process.stdout.write(greeting(demo, process.env));
-  let leavingSince: number | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      // Some shells pass one Ctrl-C on twice; a second one by a person means: at once.
-      if (leavingSince !== undefined && Date.now() - leavingSince > SAME_SIGNAL_MS) process.exit(130);
-      if (leavingSince !== undefined) return;
-      leavingSince = Date.now();
-      demo.stop().then(
-        () => process.exit(0),
-        () => process.exit(1),
-      );
-    });
-  }
-}
-
-main().catch((error: Error) => {
-  process.stderr.write(`ridecast demo: ${error.message}\n`);
-  process.exit(error instanceof ConfigError ? 78 : 1);
+  return () => demo.stop();
 });

@@ -17,7 +17,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   edge: ['fanout', 'ingest', 'orders', 'backbone', 'observe', 'protocol'],
   'config.ts': ['protocol'],
   'gateway.ts': ['config.ts', 'edge', 'fanout', 'ingest', 'orders', 'backbone', 'observe', 'protocol'],
-  'main.ts': ['config.ts', 'gateway.ts'],
+  'run.ts': ['config.ts'],
+  'main.ts': ['config.ts', 'gateway.ts', 'run.ts'],
 };
 
 /** Who may import a thing that is native or stands for one. */
