@@ -150,6 +150,7 @@ function makeCore(
     store,
     counts,
     now,
+    load,
     rules: { ...config, zones },
     activeOrders: (rider) => orders.active('rider', rider),
     partnerSees: (order) => windowOpen(windows, 'partner', order),

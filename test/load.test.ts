@@ -10,6 +10,8 @@ import { encodeBus } from '../src/protocol/bus-messages.ts';
 import { jsonCodec } from '../src/protocol/codec.ts';
 import type { GatewayMessage } from '../src/protocol/messages.ts';
 import { type Position, toRecord } from '../src/protocol/positions.ts';
+import { RawClient } from './support/client.ts';
+import { givenOrder, testGateway, token } from './support/gateway.ts';
 
 /** A load whose windows are what the test says: busy shares of a second each. */
 function loadOf(...shares: number[]): number[] {
@@ -189,5 +191,28 @@ describe('an overloaded node', () => {
     load.factor = 1;
     tick();
     expect([order.got, zone.got]).toEqual([['at once'], ['at once']]);
+  });
+});
+
+describe('pings at an overloaded node', () => {
+  it('are overtaken by newer ones of their rider, counted, and acknowledged', async () => {
+    const load = Object.assign(new Load(), { factor: 16, sample() {} });
+    const gateway = await testGateway({}, { load });
+    try {
+      await givenOrder(gateway, 'o', { rider: 'r' }, 'arriving');
+      const customer = await RawClient.hello(gateway.url, await token('customer', 'ann'), {
+        watch: [{ w: 1, channel: 'order:o' }],
+      });
+      await customer.next('watching');
+      const rider = await RawClient.hello(gateway.url, await token('rider', 'r'), { rider: {} });
+      for (let seq = 1; seq <= 10; seq++) rider.send({ t: 'ping', pings: [{ seq, lat: seq, lng: 1 }] });
+      await rider.next('pinged', ({ seq }) => seq === 10);
+      const shown: number[] = [];
+      while (shown.at(-1) !== 10) shown.push((await customer.next('positions')).b[0]![2][0]![2]);
+      expect(shown.length + gateway.counts.shed).toBe(10);
+      expect(gateway.counts.shed).toBeGreaterThan(0);
+    } finally {
+      await gateway.stop();
+    }
   });
 });

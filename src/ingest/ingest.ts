@@ -21,6 +21,7 @@ export interface IngestParts {
   readonly partnerSees: (order: OrderRecord) => boolean;
   readonly groupTickMs: number;
   readonly now: () => number;
+  readonly load: { readonly factor: number };
 }
 
 /** The session of a rider, as ingest needs it. */
@@ -73,6 +74,8 @@ interface Held {
 }
 
 const ACK_MS = 1000;
+/** ms by which storing and publishing waits for newer pings of the same riders, per factor of overload. */
+const SHED_MS = 20;
 /** How long a rider without a socket is held after a ping over HTTP. */
 const HOLD_MS = 60_000;
 const MAX_REFUSED = 100;
@@ -256,14 +259,19 @@ export class Ingest {
       return;
     }
     this.publish(held.rider, shown, left);
+    if (held.dirty) this.parts.counts.shed++;
     held.dirty = true;
     this.dirty.add(held);
     if (this.scheduled) return;
     this.scheduled = true;
-    setImmediate(() => {
+    const flush = () => {
       this.scheduled = false;
       this.flush();
-    });
+    };
+    // On an overloaded node only the newest ping of the next moments goes on; nothing is queued.
+    const { factor } = this.parts.load;
+    if (factor > 1) setTimeout(flush, (factor - 1) * SHED_MS);
+    else setImmediate(flush);
   }
 
   private publish(rider: Rider, position: Position, left: string | undefined): void {

@@ -29,6 +29,8 @@ export class Counts {
   positionBlocks = 0;
   eventsSent = 0;
   laggingFlushes = 0;
+  /** pings overwritten by a newer one of their rider before they were stored */
+  shed = 0;
   storeFailures = 0;
   generations = 0;
 }
@@ -70,6 +72,11 @@ export function makeRegistry(counts: Counts, gauges: Gauges, node: string): Regi
     new Gauge({ name, help, registers: [registry], collect() { this.set(read()); } }); // biome-ignore format: short
 
   totals('ridecast_pings_total', 'Pings by verdict', 'verdict', counts.pings);
+  total(
+    'ridecast_pings_shed_total',
+    'Pings overtaken by a newer one before they were shown',
+    () => counts.shed,
+  );
   totals('ridecast_frames_total', 'Frames taken from clients', 'type', counts.frames);
   totals('ridecast_refused_frames_total', 'Frames not taken', 'code', counts.refusedFrames);
   totals('ridecast_closes_total', 'Sockets closed by the gateway', 'reason', counts.closes);
