@@ -4,7 +4,7 @@
  * | native value | valid | rule |
  * |---|---|---|
  * | `req` | until the handler returns | everything is copied before the first await |
- * | `res` | until answered or aborted | `onAborted` is the first line; `aborted` is checked before every use |
+ * | `res` | until answered or aborted | `onAborted` is the first line; `over` is checked before every use |
  * | a body chunk | until the callback returns | copied |
  * | an answer after an await | – | inside `res.cork` |
  */
@@ -71,16 +71,16 @@ export function problem(
 export function addRoute(app: TemplatedApp, route: Route, options: RouteOptions): void {
   const names = (route.path.match(/:\w+/g) ?? []).length;
   app[route.method](route.path, (res, req) => {
-    let aborted = false;
+    let over = false;
     res.onAborted(() => {
-      aborted = true;
+      over = true;
     });
     const call = copy(req, names);
     const answer = (given: Answer) => {
-      if (aborted) return;
-      aborted = true;
+      if (over) return;
+      over = true;
       options.answered(given.status);
-      res.cork(() => write(res, given));
+      writeAnswer(res, given);
     };
     const run = async (body: string) => {
       let given: Answer;
@@ -126,19 +126,25 @@ function readBody(res: HttpResponse, most: number, done: (body: string | undefin
       chunks = [];
       return done(undefined);
     }
-    chunks.push(Buffer.from(new Uint8Array(chunk.slice(0))));
+    chunks.push(Buffer.from(chunk.slice(0)));
     if (last) done(Buffer.concat(chunks).toString('utf8'));
   });
 }
 
-function write(res: HttpResponse, { status, body, type, headers }: Answer): void {
-  res.writeStatus(`${status} ${REASONS[status] ?? 'Status'}`);
-  for (const [name, value] of Object.entries(headers ?? {})) res.writeHeader(name, value);
-  if (body === undefined) return void res.end();
-  if (typeof body === 'string' || body instanceof Uint8Array) {
-    res.writeHeader('Content-Type', type ?? 'text/plain; charset=utf-8');
-    return void res.end(body);
-  }
-  res.writeHeader('Content-Type', 'application/json');
-  res.end(JSON.stringify(body));
+/**
+ * Answers, once, while `res` is neither answered nor aborted.
+ * @param head without the body, but with its length
+ */
+export function writeAnswer(res: HttpResponse, { status, body, type, headers }: Answer, head = false): void {
+  const plain = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+  const bytes = plain ? (body ?? '') : JSON.stringify(body);
+  res.cork(() => {
+    res.writeStatus(`${status} ${REASONS[status] ?? 'Status'}`);
+    for (const [name, value] of Object.entries(headers ?? {})) res.writeHeader(name, value);
+    res.writeHeader('Content-Type', type ?? (plain ? 'text/plain; charset=utf-8' : 'application/json'));
+    if (!head) return void res.end(bytes);
+    // Given a length, this build of endWithoutBody waits for the body and the process ends.
+    res.writeHeader('Content-Length', String(Buffer.byteLength(bytes)));
+    res.endWithoutBody();
+  });
 }

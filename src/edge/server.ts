@@ -6,7 +6,7 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
-import { type Answer, addRoute, problem, type Route, type RouteOptions } from './http.ts';
+import { type Answer, addRoute, problem, type Route, type RouteOptions, writeAnswer } from './http.ts';
 
 export interface Server {
   readonly app: TemplatedApp;
@@ -37,17 +37,7 @@ export function makeServer(fallback: (path: string) => Answer | undefined, hint:
     const path = req.getUrl();
     const method = req.getMethod();
     const found = method === 'get' || method === 'head' ? fallback(path) : undefined;
-    const { status, body, type, headers } = found ?? problem(404, 'not_found', hint);
-    res.cork(() => {
-      res.writeStatus(status === 200 ? '200 OK' : '404 Not Found');
-      for (const [name, value] of Object.entries(headers ?? {})) res.writeHeader(name, value);
-      res.writeHeader('Content-Type', type ?? 'application/json');
-      const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
-      if (method !== 'head') return void res.end(bytes);
-      // Given a length, this build of endWithoutBody waits for the body and the process ends.
-      res.writeHeader('Content-Length', String(bytes.length));
-      res.endWithoutBody();
-    });
+    writeAnswer(res, found ?? problem(404, 'not_found', hint), method === 'head');
   });
   return {
     app,

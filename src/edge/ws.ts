@@ -8,9 +8,9 @@
  * | the message's ArrayBuffer | until the handler returns or awaits | copied |
  * | `req` of the upgrade | until the handler returns | headers are copied first; the upgrade is synchronous |
  */
-import type { TemplatedApp, WebSocket } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js';
 import { type Codec, codecs, jsonCodec } from '../protocol/codec.ts';
-import { bearer } from './http.ts';
+import { type Answer, bearer, writeAnswer } from './http.ts';
 import type { Limits } from './limits.ts';
 import type { Socket } from './outbox.ts';
 import type { Session } from './session.ts';
@@ -86,37 +86,15 @@ export function addWebSocket(app: TemplatedApp, path: string, parts: WsParts): v
     sendPingsAutomatically: true,
     compression: 0,
     upgrade(res, req, context) {
-      const offered = req.getHeader('sec-websocket-protocol');
-      const origin = req.getHeader('origin');
-      const key = req.getHeader('sec-websocket-key');
-      const extensions = req.getHeader('sec-websocket-extensions');
-      const header = bearer(req.getHeader('authorization'));
-      const forwarded = config.trustProxy
-        ? req.getHeader('x-forwarded-for').split(',').pop()?.trim()
-        : undefined;
-      const ip = forwarded || Buffer.from(res.getRemoteAddressAsText()).toString();
-      const codec = chooseCodec(offered);
-      const refuse = (status: string, reason: string, text: string, retry?: number) => {
-        parts.refused(reason);
-        res.cork(() => {
-          res.writeStatus(status);
-          if (retry !== undefined) res.writeHeader('Retry-After', String(retry));
-          res.end(text);
-        });
-      };
-      if (codec === undefined) {
-        const known = codecs.map((c) => c.subprotocol).join(' or ');
-        return refuse('400 Bad Request', 'subprotocol', `name the WebSocket sub-protocol ${known}`);
+      const asked = copyUpgrade(res, req, config.trustProxy);
+      const entered = enter(asked, parts);
+      if ('answer' in entered) {
+        parts.refused(entered.reason);
+        return writeAnswer(res, entered.answer);
       }
-      if (origin !== '' && config.allowedOrigins.length > 0 && !config.allowedOrigins.includes(origin)) {
-        return refuse('403 Forbidden', 'origin', 'this origin is not in ALLOWED_ORIGINS');
-      }
-      if (sessions.size >= config.maxSessions)
-        return refuse('503 Service Unavailable', 'full', 'this node is full', 5);
-      if (!ips.enter(ip))
-        return refuse('503 Service Unavailable', 'ip', 'too many sessions from this address', 30);
-      const data: UserData = { codec, header, ip, socket: undefined, session: undefined };
-      res.upgrade(data, key, offered === '' ? '' : codec.subprotocol, extensions, context);
+      const { header, ip, offered, key, extensions } = asked;
+      const data: UserData = { codec: entered, header, ip, socket: undefined, session: undefined };
+      res.upgrade(data, key, offered === '' ? '' : entered.subprotocol, extensions, context);
     },
     open(ws) {
       guard(() => {
@@ -144,6 +122,45 @@ export function addWebSocket(app: TemplatedApp, path: string, parts: WsParts): v
       });
     },
   });
+}
+
+/** What an upgrade says of itself. */
+function copyUpgrade(res: HttpResponse, req: HttpRequest, trustProxy: boolean) {
+  const forwarded = trustProxy ? req.getHeader('x-forwarded-for').split(',').pop()?.trim() : undefined;
+  return {
+    offered: req.getHeader('sec-websocket-protocol'),
+    key: req.getHeader('sec-websocket-key'),
+    extensions: req.getHeader('sec-websocket-extensions'),
+    origin: req.getHeader('origin'),
+    header: bearer(req.getHeader('authorization')),
+    ip: forwarded || Buffer.from(res.getRemoteAddressAsText()).toString(),
+  };
+}
+
+interface Refused {
+  readonly reason: string;
+  readonly answer: Answer;
+}
+
+/** The codec of a session that may begin, which then counts for its address; or why it may not. */
+function enter(asked: ReturnType<typeof copyUpgrade>, parts: WsParts): Codec | Refused {
+  const { config, sessions, ips } = parts;
+  const { offered, origin, ip } = asked;
+  const refuse = (reason: string, status: number, body: string) => ({ reason, answer: { status, body } });
+  const retry = (reason: string, body: string, seconds: number) => ({
+    reason,
+    answer: { status: 503, body, headers: { 'Retry-After': String(seconds) } },
+  });
+  const codec = chooseCodec(offered);
+  if (codec === undefined) {
+    const known = codecs.map((c) => c.subprotocol).join(' or ');
+    return refuse('subprotocol', 400, `name the WebSocket sub-protocol ${known}`);
+  }
+  if (origin !== '' && config.allowedOrigins.length > 0 && !config.allowedOrigins.includes(origin))
+    return refuse('origin', 403, 'this origin is not in ALLOWED_ORIGINS');
+  if (sessions.size >= config.maxSessions) return retry('full', 'this node is full', 5);
+  if (!ips.enter(ip)) return retry('ip', 'too many sessions from this address', 30);
+  return codec;
 }
 
 /** The first sub-protocol both know; JSON if the client names none. */
