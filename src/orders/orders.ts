@@ -117,8 +117,7 @@ export class Orders {
       try {
         after = next(before);
       } catch (error) {
-        if (!(error instanceof OtherOrder) && (await this.seen(id, key, state)))
-          return this.settle(id, 'duplicate');
+        if (!(error instanceof OtherOrder) && (await this.seen(id, key, state))) return this.settle(id);
         throw error;
       }
       if (after === undefined) {
@@ -127,7 +126,7 @@ export class Orders {
         return { order: before, cursor: state!.cursor, result: 'unchanged' };
       }
       const appended = await this.append(id, key, state?.cursor.offset ?? 0, { type, order: after });
-      if (appended.result === 'duplicate') return this.settle(id, 'duplicate');
+      if (appended.result === 'duplicate') return this.settle(id);
       if (appended.result === 'appended') {
         await this.index(after);
         return { order: after, cursor: appended.cursor, result: 'appended' };
@@ -154,17 +153,18 @@ export class Orders {
   }
 
   /** The first try may have died between the append and the indexes: bring them in line before answering. */
-  private async settle(id: string, result: 'duplicate'): Promise<Outcome | undefined> {
+  private async settle(id: string): Promise<Outcome | undefined> {
     const now = await this.read(id);
     if (now === undefined) return undefined;
     await this.index(now.order);
-    return { ...now, result };
+    return { ...now, result: 'duplicate' };
   }
 
   private async index(order: OrderRecord): Promise<void> {
     const { store, bus } = this.parts;
     const { id, version, rider, formerRider, partner } = order;
-    const record = order.ended ? undefined : JSON.stringify(order);
+    const json = JSON.stringify(order);
+    const record = order.ended ? undefined : json;
     const writes = [store.indexOrder({ of: 'partner', id: partner }, id, version, record)];
     if (rider !== undefined) writes.push(store.indexOrder({ of: 'rider', id: rider }, id, version, record));
     if (formerRider !== undefined && formerRider !== rider) {
@@ -172,9 +172,7 @@ export class Orders {
     }
     await Promise.all(writes);
     const assignments = encodeBus({ kind: 'assignments' });
-    const told = [
-      bus.publish(channelName('partner', partner), encodeBus({ kind: 'order', data: JSON.stringify(order) })),
-    ];
+    const told = [bus.publish(channelName('partner', partner), encodeBus({ kind: 'order', data: json }))];
     for (const who of new Set([rider, formerRider])) {
       if (who !== undefined) told.push(bus.publish(channelName('rider', who), assignments));
     }
