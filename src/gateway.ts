@@ -184,7 +184,7 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
     'nothing here: the WebSocket is at /v1/ws, the API under /v1 (PROTOCOL.md)',
   );
   const statuses = config.orderStatuses;
-  const api = apiRoutes({ ...config, auth, orders, ingest, store, windows, statuses, counts, now });
+  const api = apiRoutes({ auth, orders, ingest, store, windows, statuses, ages: config, counts, now });
   addRoutes(server, [...api, ...routes], answers(base));
 
   const subjects = new Limits(config.maxSessionsPerSubject);

@@ -8,7 +8,7 @@ import { audienceOf, OrderConflict, viewOf } from '../orders/order.ts';
 import type { Orders, Outcome } from '../orders/orders.ts';
 import { ID_PATTERN } from '../protocol/channel.ts';
 import { id, MAX_PINGS, ping, point, type Role } from '../protocol/messages.ts';
-import { LIVE, LOST, type Position, STALE, UNITS_PER_DEGREE } from '../protocol/positions.ts';
+import { type Ages, freshnessOf, type Position, UNITS_PER_DEGREE } from '../protocol/positions.ts';
 import { check } from '../protocol/validate.ts';
 import { type Auth, KeysError, TokenError } from './auth.ts';
 import { type Answer, type Call, problem, type Route } from './http.ts';
@@ -20,8 +20,7 @@ export interface ApiParts {
   readonly store: Pick<Store, 'getPositions' | 'zonePositions'>;
   readonly windows: Windows;
   readonly statuses: readonly string[];
-  readonly staleAfterMs: number;
-  readonly lostAfterMs: number;
+  readonly ages: Ages;
   readonly counts: Counts;
   readonly now: () => number;
 }
@@ -66,14 +65,17 @@ export function toAnswer(error: unknown): Answer {
 }
 
 export function apiRoutes(parts: ApiParts): Route[] {
+  return [...commandRoutes(parts), readOrder(parts), ...positionRoutes(parts)];
+}
+
+/** What changes orders. */
+function commandRoutes({ auth, orders, counts, statuses }: ApiParts): Route[] {
   const event = z.object({
-    status: z.enum(parts.statuses),
+    status: z.enum(statuses),
     at: time.optional(),
     eta: time.optional(),
     data: data.optional(),
   });
-  const { orders, store, ingest, counts } = parts;
-
   const done = (outcome: Outcome | undefined): Answer => {
     if (outcome === undefined) return noOrder();
     tally(counts.orderEvents, outcome.result);
@@ -82,13 +84,12 @@ export function apiRoutes(parts: ApiParts): Route[] {
       body: { order: viewOf(outcome.order, 'operator'), cursor: outcome.cursor, result: outcome.result },
     };
   };
-
   return [
     {
       method: 'put',
       path: '/v1/orders/:id',
       async handle(call) {
-        await allow(parts.auth, call, 'service');
+        await allow(auth, call, 'service');
         const { rider, ...content } = body(newOrder, call);
         const created = await orders.create(param(call, 'the order'), content);
         // A rider named here counts for an order that has none yet: a PUT repeated later must not take it from another.
@@ -102,7 +103,7 @@ export function apiRoutes(parts: ApiParts): Route[] {
       method: 'post',
       path: '/v1/orders/:id/assign',
       async handle(call) {
-        await allow(parts.auth, call, 'service');
+        await allow(auth, call, 'service');
         const { rider } = body(assignment, call);
         return done(await orders.assign(param(call, 'the order'), rider, key(call)));
       },
@@ -111,39 +112,49 @@ export function apiRoutes(parts: ApiParts): Route[] {
       method: 'post',
       path: '/v1/orders/:id/events',
       async handle(call) {
-        await allow(parts.auth, call, 'service');
+        await allow(auth, call, 'service');
         const to = body(event, call);
         return done(await orders.advance(param(call, 'the order'), to, key(call)));
       },
     },
-    {
-      method: 'get',
-      path: '/v1/orders/:id',
-      async handle(call) {
-        const grant = await allow(parts.auth, call, 'service', 'operator', 'partner', 'customer');
-        const found = await orders.read(param(call, 'the order'));
-        if (found === undefined || !maySeeOrder(grant, found.order)) return noOrder();
-        const audience = audienceOf(grant.role)!;
-        const { order, cursor } = found;
-        const seen = windowOpen(parts.windows, audience, order)
-          ? await store.getPositions([order.rider!])
-          : [];
-        const position = seen[0] === undefined ? undefined : publicPosition(seen[0], parts);
-        return {
-          status: 200,
-          body: {
-            order: viewOf(order, audience),
-            cursor,
-            position: audience === 'customer' ? anonymous(position) : position,
-          },
-        };
-      },
+  ];
+}
+
+/** One order, and its rider's position while the audience may see it. */
+function readOrder(parts: ApiParts): Route {
+  const { auth, orders, store, windows } = parts;
+  return {
+    method: 'get',
+    path: '/v1/orders/:id',
+    async handle(call) {
+      const grant = await allow(auth, call, 'service', 'operator', 'partner', 'customer');
+      const found = await orders.read(param(call, 'the order'));
+      if (found === undefined || !maySeeOrder(grant, found.order)) return noOrder();
+      const audience = audienceOf(grant.role)!;
+      const { order, cursor } = found;
+      const seen = windowOpen(windows, audience, order) ? await store.getPositions([order.rider!]) : [];
+      const position = seen[0] === undefined ? undefined : publicPosition(seen[0], parts);
+      return {
+        status: 200,
+        body: {
+          order: viewOf(order, audience),
+          cursor,
+          position: audience === 'customer' ? anonymous(position) : position,
+        },
+      };
     },
+  };
+}
+
+/** Pings in, a zone's positions out. */
+function positionRoutes(parts: ApiParts): Route[] {
+  const { auth, ingest, store, orders } = parts;
+  return [
     {
       method: 'post',
       path: '/v1/riders/:id/pings',
       async handle(call) {
-        const grant = await allow(parts.auth, call, 'service', 'rider');
+        const grant = await allow(auth, call, 'service', 'rider');
         const rider = param(call, 'the rider');
         if (grant.role === 'rider' && grant.sub !== rider)
           return problem(403, 'not_allowed', 'a rider pings as itself only');
@@ -160,7 +171,7 @@ export function apiRoutes(parts: ApiParts): Route[] {
       method: 'get',
       path: '/v1/zones/:id/positions',
       async handle(call) {
-        const grant = await allow(parts.auth, call, 'service', 'operator');
+        const grant = await allow(auth, call, 'service', 'operator');
         const zone = param(call, 'the zone');
         if (!mayWatch(grant, { kind: 'zone', id: zone }))
           return problem(403, 'not_allowed', 'this token does not cover that zone');
@@ -247,8 +258,7 @@ function noOrder(): Answer {
   return problem(404, 'not_found', 'no such order');
 }
 
-function publicPosition(p: Position, ages: { staleAfterMs: number; lostAfterMs: number; now: () => number }) {
-  const silent = ages.now() - p.heardAt;
+function publicPosition(p: Position, parts: ApiParts) {
   return {
     rider: p.rider,
     lat: p.lat / UNITS_PER_DEGREE,
@@ -257,7 +267,7 @@ function publicPosition(p: Position, ages: { staleAfterMs: number; lostAfterMs: 
     heading: p.heading,
     speed: p.speed === null ? null : p.speed / 10,
     accuracy: p.accuracy,
-    freshness: silent > ages.lostAfterMs ? LOST : silent > ages.staleAfterMs ? STALE : LIVE,
+    freshness: freshnessOf(parts.now() - p.heardAt, parts.ages),
   };
 }
 
