@@ -21,6 +21,8 @@ const flag = (meaning: string) => z.stringbool().default(false).describe(meaning
 const schema = z.object({
   host: text('0.0.0.0', 'address the public port listens on'),
   port: whole(8080, 0, 65535, 'public port: WebSocket, HTTP API, static files; 0 picks a free one'),
+  sharePort: flag('let other processes listen on the same port; workers do'),
+  workers: whole(1, 1, 256, 'gateway processes on this port, for machines with more cores than one; needs REDIS_URL. Worker n has ADMIN_PORT + n; SIGHUP replaces them one by one'),
   adminHost: text('127.0.0.1', 'address the admin port listens on; keep it private'),
   adminPort: whole(8081, 0, 65535, 'admin port: /healthz, /readyz, /metrics; 0 picks a free one'),
   nodeId: z
@@ -52,6 +54,7 @@ const schema = z.object({
   framesPerSecond: whole(20, 1, 10_000, 'frames a second a session may send, sustained; ten seconds of it at once'),
   maxWatches: whole(200, 1, 100_000, 'watches a session may hold'),
   maxSessions: whole(100_000, 1, 10_000_000, 'sessions on this node'),
+  connectsPerSecond: whole(5000, 1, 1_000_000, 'new sessions a second, sustained, and at once; the rest is answered 503 with Retry-After'),
   maxSessionsPerSubject: whole(50, 1, 1_000_000, 'sessions of one subject and role on this node'),
   maxSessionsPerIp: whole(5000, 1, 10_000_000, 'sessions from one address on this node'),
   sendBufferBytes: whole(65_536, 4096, 16_777_216, 'bytes waiting for one socket before it counts as lagging'),
@@ -152,6 +155,10 @@ function contradictions(config: Config | undefined, input: Record<string, string
     }
   }
   if (orderEndStatuses.length === 0) problems.push('ORDER_END_STATUSES: expected at least one status');
+  if (config.workers > 1 && config.redisUrl === undefined)
+    problems.push('REDIS_URL: expected with WORKERS above 1, which share nothing else');
+  if (config.workers > 1 && config.port === 0)
+    problems.push('PORT: expected a number with WORKERS above 1, as all of them listen there');
   if (config.lostAfterMs <= config.staleAfterMs)
     problems.push('LOST_AFTER_MS: expected more than STALE_AFTER_MS');
   if (config.positionTtlMs < config.lostAfterMs)

@@ -7,6 +7,7 @@ import type { Config } from './config.ts';
 import { adminRoutes } from './edge/admin.ts';
 import { apiRoutes, toAnswer } from './edge/api.ts';
 import { makeAuth } from './edge/auth.ts';
+import { Backlog } from './edge/backlog.ts';
 import type { Answer, Route, RouteOptions } from './edge/http.ts';
 import { Limits } from './edge/limits.ts';
 import { addRoutes, makeServer, type Server } from './edge/server.ts';
@@ -15,6 +16,7 @@ import { staticFiles } from './edge/static.ts';
 import { addWebSocket } from './edge/ws.ts';
 import { Hub } from './fanout/hub.ts';
 import { type Windows, windowOpen } from './fanout/visibility.ts';
+import { Bucket } from './ingest/bucket.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { Zones } from './ingest/zones.ts';
 import { Load } from './observe/load.ts';
@@ -117,7 +119,7 @@ export async function startGateway(config: Config, extras: Extras = {}): Promise
     await stop();
   };
   try {
-    const port = await server.listen(config.host, config.port, 'PORT');
+    const port = await server.listen(config.host, config.port, 'PORT', config.sharePort);
     const adminPort = await admin.listen(config.adminHost, config.adminPort, 'ADMIN_PORT');
     log.info({ port, adminPort, backbone: backbone.kind }, 'ridecast listens');
     const url = `http://${config.host === '0.0.0.0' ? '127.0.0.1' : config.host}:${port}`;
@@ -170,7 +172,7 @@ function makeCore(
 
 /** Sessions over WebSocket, the API, and files. */
 function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors): Server {
-  const { config, log, counts, now } = base;
+  const { config, log, counts, now, load } = base;
   const { hub, ingest, orders, windows } = core;
   const { store } = core.backbone;
   const auth = makeAuth({
@@ -188,13 +190,21 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
   addRoutes(server, [...api, ...routes], answers(base));
 
   const subjects = new Limits(config.maxSessionsPerSubject);
-  const sessionParts = { auth, hub, ingest, counts, subjects, node: config.nodeId, now, config };
+  const backlog = new Backlog<Session>(
+    (session, frame) => session.read(frame),
+    () => counts.shed++,
+  );
+  const node = config.nodeId;
+  const sessionParts = { auth, hub, ingest, counts, subjects, node, now, config, load, backlog };
+  const admission = new Bucket(config.connectsPerSecond, config.connectsPerSecond);
   let lastSession = 0;
   addWebSocket(server.app, '/v1/ws', {
     opened: (socket, header) =>
       new Session(socket, `${config.nodeId}-${++lastSession}`, header, sessionParts),
     sessions,
     ips: new Limits(config.maxSessionsPerIp),
+    // On an overloaded node each costs more: fewer come in.
+    admit: () => admission.take(load.factor, now()),
     refused: (reason) => tally(counts.closes, `refused: ${reason}`),
     failed: (error) => log.error({ err: error }, 'a socket handler failed'),
     config,

@@ -3,6 +3,8 @@
  * kernel hands each new connection to one of them, and a watcher may come back to any.
  */
 
+import { fork } from 'node:child_process';
+
 /** A process, as far as it matters here. */
 export interface Worker {
   /** Resolves when it serves. */
@@ -18,8 +20,39 @@ export interface WorkersParts {
   readonly count: number;
   readonly start: (index: number) => Worker;
   readonly log: { info(message: string): void; warn(message: string): void };
-  readonly pause: (ms: number) => Promise<void>;
+  readonly pause?: (ms: number) => Promise<void>;
 }
+
+/**
+ * Starts workers as processes of their own.
+ * @param main the program of one gateway
+ * @param env its configuration; each worker has a name and an admin port of its own
+ */
+export function forked(
+  main: string,
+  env: Readonly<Record<string, string | undefined>>,
+  { nodeId, adminPort }: { readonly nodeId: string; readonly adminPort: number },
+): (index: number) => Worker {
+  return (index) => {
+    const own = {
+      WORKERS: '1',
+      SHARE_PORT: 'true',
+      NODE_ID: `${nodeId}-${index}`,
+      ADMIN_PORT: String(adminPort === 0 ? 0 : adminPort + index),
+    };
+    const child = fork(main, { env: { ...env, ...own } });
+    return {
+      ready: new Promise((resolve) => child.once('message', () => resolve())),
+      ended: new Promise((resolve) => {
+        child.once('exit', resolve);
+        child.once('error', () => resolve(1));
+      }),
+      drain: () => void child.kill('SIGTERM'),
+    };
+  };
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** ms before a worker that ended by itself is started again; doubled each time up to the most, until one served. */
 const AGAIN_MS = 500;
@@ -112,7 +145,7 @@ export class Workers {
       this.parts.log.warn(
         `worker ${index} ended with ${code ?? 'a signal'}: another one starts in ${wait} ms`,
       );
-      await this.parts.pause(wait);
+      await (this.parts.pause ?? pause)(wait);
       if (this.stopped || this.workers[index] !== current) return;
       current = this.launch(index);
     }

@@ -18,7 +18,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'config.ts': ['protocol'],
   'gateway.ts': ['config.ts', 'edge', 'fanout', 'ingest', 'orders', 'backbone', 'observe', 'protocol'],
   'run.ts': ['config.ts'],
-  'main.ts': ['config.ts', 'gateway.ts', 'run.ts'],
+  'workers.ts': [],
+  'main.ts': ['config.ts', 'gateway.ts', 'observe', 'run.ts', 'workers.ts'],
 };
 
 /** Who may import a thing that is native or stands for one. */

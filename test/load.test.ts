@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
 import { memoryBackbone } from '../src/backbone/memory.ts';
 import { loadConfig } from '../src/config.ts';
 import { Hub } from '../src/fanout/hub.ts';
@@ -211,6 +212,34 @@ describe('pings at an overloaded node', () => {
       while (shown.at(-1) !== 10) shown.push((await customer.next('positions')).b[0]![2][0]![2]);
       expect(shown.length + gateway.counts.shed).toBe(10);
       expect(gateway.counts.shed).toBeGreaterThan(0);
+    } finally {
+      await gateway.stop();
+    }
+  });
+});
+
+describe('new sessions', () => {
+  const connect = async (url: string) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/ws`, ['ridecast.v1.json']);
+    return new Promise<string>((resolve) => {
+      socket.on('open', () => resolve('open'));
+      socket.on('unexpected-response', (_, answer) =>
+        resolve(`${answer.statusCode} ${answer.headers['retry-after']}`),
+      );
+      socket.on('error', () => {});
+    });
+  };
+
+  it('beyond so many a second are asked to come later, and fewer come in where the node is overloaded', async () => {
+    const load = Object.assign(new Load(), { sample() {} });
+    let now = 1_764_000_000_000;
+    const gateway = await testGateway({ CONNECTS_PER_SECOND: '4' }, { load, now: () => now });
+    try {
+      const five = async () => Promise.all(Array.from({ length: 5 }, () => connect(gateway.url)));
+      expect((await five()).sort()).toEqual(['503 2', 'open', 'open', 'open', 'open']);
+      now += 1000;
+      load.factor = 2;
+      expect((await five()).sort()).toEqual(['503 2', '503 2', '503 2', 'open', 'open']);
     } finally {
       await gateway.stop();
     }

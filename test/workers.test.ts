@@ -1,5 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Worker, WorkerEnded, Workers } from '../src/workers.ts';
+import { RawClient } from './support/client.ts';
+import { SECRET, token } from './support/gateway.ts';
+import { freePort } from './support/ports.ts';
+import { startRedis } from './support/redis.ts';
 
 /** A worker that does what the test says. */
 class Puppet implements Worker {
@@ -115,3 +122,78 @@ describe('workers', () => {
     expect(started).toHaveLength(2);
   });
 });
+
+describe('a gateway of two workers', () => {
+  it('serves on one port, brings back what dies, replaces both, and leaves nobody behind', async () => {
+    const redis = await startRedis();
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const env = {
+      ...{ PATH: process.env.PATH, HOST: '127.0.0.1', PORT: `${port}`, ADMIN_PORT: `${adminPort}` },
+      ...{ AUTH_SECRET: SECRET, REDIS_URL: redis.url, WORKERS: '2', NODE_ID: 'w', DRAIN_SPREAD_MS: '0' },
+    };
+    const main = new URL('../dist/src/main.js', import.meta.url).pathname;
+    const gateway = spawn(process.execPath, [main], { env, stdio: 'ignore' });
+    try {
+      const url = `http://127.0.0.1:${port}`;
+      const children = () =>
+        readFileSync(`/proc/${gateway.pid}/task/${gateway.pid}/children`, 'utf8').trim().split(' ');
+      const nodes = await eventually(
+        () => nodesAt(url),
+        (seen) => seen.size === 2,
+      );
+      expect([...nodes].sort()).toEqual(['w-0', 'w-1']);
+
+      const before = children();
+      process.kill(Number(before[0]), 'SIGKILL');
+      await eventually(
+        async () => children(),
+        (now) => now.length === 2 && !now.includes(before[0]!),
+      );
+      gateway.kill('SIGHUP');
+      await eventually(
+        async () => children(),
+        (now) => now.length === 2 && before.every((pid) => !now.includes(pid)),
+      );
+      await eventually(
+        () => nodesAt(url),
+        (seen) => seen.size === 2,
+      );
+
+      const last = children();
+      gateway.kill('SIGTERM');
+      expect(await once(gateway, 'exit')).toEqual([0, null]);
+      for (const pid of last) expect(existsSync(`/proc/${pid}`)).toBe(false);
+    } finally {
+      gateway.kill('SIGKILL');
+      await redis.stop();
+    }
+  });
+});
+
+/** Which nodes answered among some connections at once. */
+async function nodesAt(url: string): Promise<Set<string>> {
+  const bearer = await token('customer', 'ann');
+  const hello = async () => {
+    const client = new RawClient(url);
+    try {
+      await client.open();
+      client.send({ t: 'hello', token: bearer });
+      return (await client.next('welcome')).node;
+    } catch {
+      return undefined; // nobody listens yet
+    } finally {
+      client.close();
+    }
+  };
+  const nodes = await Promise.all(Array.from({ length: 10 }, hello));
+  return new Set(nodes.filter((node) => node !== undefined));
+}
+
+/** Looks again and again until it is so; the test's own timeout ends it. */
+async function eventually<T>(look: () => Promise<T>, so: (seen: T) => boolean): Promise<T> {
+  for (;;) {
+    const seen = await look();
+    if (so(seen)) return seen;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -10,8 +10,11 @@ import { type Answer, addRoute, problem, type Route, type RouteOptions, writeAns
 
 export interface Server {
   readonly app: TemplatedApp;
-  /** Listens; resolves with the port. Rejects with what to do if the port is taken. */
-  listen(host: string, port: number, name: string): Promise<number>;
+  /**
+   * Listens; resolves with the port. Rejects with what to do if the port is taken.
+   * @param shared other processes may listen there too, and the kernel hands each connection to one of them
+   */
+  listen(host: string, port: number, name: string, shared?: boolean): Promise<number>;
   /** Stops accepting. Open sockets stay. */
   quiet(): void;
   /** Closes everything. */
@@ -20,6 +23,7 @@ export interface Server {
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second process would silently take half of the connections. */
 const EXCLUSIVE_PORT = 1;
+const SHARED_PORT = 0;
 
 /** The form of `listen` that takes everything; the typings lack it. */
 type Listen = (
@@ -41,10 +45,10 @@ export function makeServer(fallback: (path: string) => Answer | undefined, hint:
   });
   return {
     app,
-    listen: (host, port, name) =>
+    listen: (host, port, name, shared = false) =>
       new Promise((resolve, reject) => {
         const start = app.listen.bind(app) as unknown as Listen;
-        start(host, port, EXCLUSIVE_PORT, (socket) => {
+        start(host, port, shared ? SHARED_PORT : EXCLUSIVE_PORT, (socket) => {
           if (!socket)
             return reject(new Error(`${host}:${port} is in use or not ours: choose another with ${name}=…`));
           listening = socket;

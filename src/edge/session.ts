@@ -9,12 +9,16 @@ import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
 import type { ClientMessage, ClientMessages, GatewayMessage, Refusal } from '../protocol/messages.ts';
 import { checkClientMessage, type Problem } from '../protocol/validate.ts';
 import { EXPIRY_GRACE_MS } from './auth.ts';
+import { type Backlog, isPing } from './backlog.ts';
 import { type Admitted, admit, type HelloParts, subjectKey, verify, welcome } from './hello.ts';
 import { Outbox, type Socket } from './outbox.ts';
 import { splitPings } from './pings.ts';
 import { Watches } from './watches.ts';
 
 export interface SessionParts extends HelloParts {
+  readonly load: { readonly factor: number };
+  /** Where pings wait while the node is overloaded. */
+  readonly backlog: Backlog<Session>;
   readonly hub: Pick<Hub, 'watch' | 'later'>;
   readonly counts: Counts;
   readonly config: HelloParts['config'] & {
@@ -41,6 +45,9 @@ const MAX_QUEUED = 64;
 const MAX_BAD_FRAMES = 10;
 /** Seconds of the frame rate a client may use at once. */
 const FRAME_BURST_S = 10;
+/** From this factor of overload on, not every ping is read; ms that the newest waits, per factor. */
+const SHED_FROM = 4;
+const SHED_MS = 20;
 
 export class Session {
   private readonly socket: Socket;
@@ -68,11 +75,24 @@ export class Session {
     if (this.state.phase === 'closed') return;
     if (!this.frames.take(1, this.parts.now())) return this.close(CloseCodes.rate);
     if (binary !== codec.binary) return this.close(CloseCodes.protocol);
+    const { factor } = this.parts.load;
+    if (factor >= SHED_FROM && this.state.phase === 'open' && isPing(bytes, binary)) {
+      this.parts.backlog.keep(this, bytes, factor * SHED_MS);
+    } else this.read(bytes);
+  }
+
+  /** Reads a frame: now, or when the backlog says so. */
+  read(bytes: Uint8Array): void {
+    const { codec } = this.socket;
+    if (this.state.phase === 'closed') return;
     let frame: unknown;
     try {
       frame = codec.decode(bytes);
     } catch {
-      this.refuse({ code: 'bad_frame', message: `the frame is not ${binary ? 'MessagePack' : 'JSON'}` });
+      this.refuse({
+        code: 'bad_frame',
+        message: `the frame is not ${codec.binary ? 'MessagePack' : 'JSON'}`,
+      });
       if (++this.badFrames >= MAX_BAD_FRAMES) this.close(CloseCodes.protocol);
       return;
     }

@@ -20,6 +20,8 @@ export interface WsParts {
   readonly opened: (socket: Socket, header: string | undefined) => Session;
   readonly sessions: Set<Session>;
   readonly ips: Limits;
+  /** Whether one more may come in at this moment. */
+  readonly admit: () => boolean;
   readonly refused: (reason: string) => void;
   readonly failed: (error: unknown) => void;
   readonly config: {
@@ -43,6 +45,8 @@ interface UserData {
 /** uWebSockets.js' send results. */
 const BUFFERED = 0;
 const DROPPED = 2;
+/** Seconds after which who was refused because all came at once may come again. */
+const RETRY_S = 2;
 
 class NativeSocket implements Socket {
   readonly codec: Codec;
@@ -159,6 +163,7 @@ function enter(asked: ReturnType<typeof copyUpgrade>, parts: WsParts): Codec | R
   if (origin !== '' && config.allowedOrigins.length > 0 && !config.allowedOrigins.includes(origin))
     return refuse('origin', 403, 'this origin is not in ALLOWED_ORIGINS');
   if (sessions.size >= config.maxSessions) return retry('full', 'this node is full', 5);
+  if (!parts.admit()) return retry('rate', 'too many new sessions at once', RETRY_S);
   if (!ips.enter(ip)) return retry('ip', 'too many sessions from this address', 30);
   return codec;
 }
