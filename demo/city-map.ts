@@ -108,15 +108,18 @@ function rowHouses({ corners: [sw, se, ne, nw] }: Lot, roll: () => number): Feat
 
 /** One house in each half of a lot that a diagonal avenue cuts. */
 function cornerHouses({ corners: [sw, se, ne, nw], cut }: Lot): Feature[] {
-  const halves = cut === 1 ? [[sw, se, ne], [sw, ne, nw]] : [[sw, se, nw], [se, ne, nw]]; // biome-ignore format: pairs
+  // biome-ignore format: pairs
+  const halves = cut === 1 ? [[sw, se, ne], [sw, ne, nw]] : [[sw, se, nw], [se, ne, nw]];
   return halves.map((half) => {
     const middle = { x: mean(half.map((p) => p.x)), y: mean(half.map((p) => p.y)) };
-    return polygon('house', half.map((corner) => between(middle, corner, 0.52)), 200); // biome-ignore format: one thing
+    // biome-ignore format: one thing
+    return polygon('house', half.map((corner) => between(middle, corner, 0.52)), 200);
   });
 }
 
 /** The avenues go on beyond the city, for the eye only. */
 function roadsOut(city: City): Feature[] {
+  // biome-ignore format: a table
   const ends: [Spot, Spot][] = [
     [{ x: SHEET.west, y: -120 }, { x: -BEYOND, y: -80 }],
     [{ x: SHEET.east, y: -120 }, { x: BEYOND, y: -190 }],
@@ -124,7 +127,7 @@ function roadsOut(city: City): Feature[] {
     [{ x: SHEET.east, y: 340 }, { x: BEYOND, y: 620 }],
     [{ x: -960, y: SHEET.north }, { x: -1250, y: BEYOND }],
     [{ x: 580, y: SHEET.north }, { x: 700, y: BEYOND }],
-  ]; // biome-ignore format: a table
+  ];
   return ends.map(([near, far]) => {
     const start = city.crossings[city.near(near)]!;
     return line('street', [start, ...bent(near, far, 60).slice(4)], 'avenue');

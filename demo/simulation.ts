@@ -36,6 +36,7 @@ export interface Shop {
 }
 
 export const CUSTOMER = 'demo-customer';
+// biome-ignore format: places on one line
 export const SHOPS: readonly Shop[] = [
   {
     id: 'noodle-house',
@@ -51,7 +52,7 @@ export const SHOPS: readonly Shop[] = [
     branches: [{ x: 260, y: 720 }, { x: -720, y: -330 }, { x: 1150, y: 150 }],
     goods: ['Vegetable box', 'Bread and eggs', 'Weekly groceries', 'Fruit basket', 'Oat milk, 6', 'Salad for four', 'Herbs and lemons', 'Potatoes, 5 kg'],
   },
-]; // biome-ignore format: places on one line
+];
 
 const PING_MS = 1000;
 /** Steps are spread over the second: riders do not ping in step. */

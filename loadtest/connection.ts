@@ -98,7 +98,8 @@ export class Connection {
       this.open = false;
       failed(new Error(problem || `${url} closed the socket with ${code} before it said welcome`));
       if (this.closing || this.lost === 0 || !comesBack(code)) return;
-      this.redial = setTimeout(() => this.dial(() => {}, () => {}), REDIAL_MS); // biome-ignore format: one step
+      // biome-ignore format: one step
+      this.redial = setTimeout(() => this.dial(() => {}, () => {}), REDIAL_MS);
     });
   }
 }

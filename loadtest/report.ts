@@ -60,6 +60,7 @@ export function formatReport(report: Report): string {
   const cpu = Object.entries(report.cpuSeconds).map(
     ([name, s]) => `${name} ${s === null ? '?' : s.toFixed(2)}`,
   );
+  // biome-ignore format: a table
   const rows: [string, string][] = [
     ['riders', `${report.riders}`],
     ['pings', `${pings.sent} sent, ${pings.acknowledged} acknowledged, refused: ${refused.join(', ') || 'none'}`],
@@ -71,7 +72,7 @@ export function formatReport(report: Report): string {
     ['CPU-seconds', cpu.join(', ') || 'not measured'],
     ['wall', `${report.wallSeconds.toFixed(1)} s`],
     ['generator', `${generator.cpuSeconds.toFixed(2)} CPU-seconds, event loop late by ${generator.lagP99Ms} ms (p99)`],
-  ]; // biome-ignore format: a table
+  ];
   if (generator.limited) rows.push(['', 'THE GENERATOR WAS THE LIMIT: the gateway may be better than this']);
   return rows.map(([name, text]) => `${name.padEnd(14)}${text}`).join('\n');
 }

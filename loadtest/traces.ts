@@ -130,7 +130,8 @@ export function zonesOver(traces: readonly Trace[], grid: number): { ids: string
   for (let row = 0; row < grid; row++) {
     for (let column = 0; column < grid; column++) {
       const [s, n, w, e] = [lats[row]!, lats[row + 1]!, lngs[column]!, lngs[column + 1]!];
-      const ring = [[w, s], [e, s], [e, n], [w, n], [w, s]]; // biome-ignore format: corners
+      // biome-ignore format: corners
+      const ring = [[w, s], [e, s], [e, n], [w, n], [w, s]];
       const id = `z${ids.length + 1}`;
       ids.push(id);
       const geometry = { type: 'Polygon', coordinates: [ring] };

@@ -52,7 +52,8 @@ export class WatcherClient {
     this.parts = parts;
     this.connection = new Connection({
       ...parts,
-      hello: () => ({ watch: parts.watch.map(({ channel }, i) => ({ w: i + 1, channel, since: this.cursors.get(channel) })) }), // biome-ignore format: one step
+      // biome-ignore format: one step
+      hello: () => ({ watch: parts.watch.map(({ channel }, i) => ({ w: i + 1, channel, since: this.cursors.get(channel) })) }),
       welcomed: () => {
         this.channels.clear();
         this.watching = 0;

@@ -13,7 +13,8 @@ async function samples(gateway: Gateway): Promise<Map<string, number>> {
   for (const line of text.split('\n')) {
     const [, name, labels, value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
     if (name === undefined) continue;
-    const kept = (labels ?? '').split(',').filter((label) => !label.startsWith('node=')).join(); // biome-ignore format: one thought
+    // biome-ignore format: one thought
+    const kept = (labels ?? '').split(',').filter((label) => !label.startsWith('node=')).join();
     found.set(kept === '' ? name : `${name}{${kept}}`, Number(value));
   }
   return found;
@@ -30,10 +31,11 @@ describe('the admin port', () => {
     const response = await admin(gateway, '/healthz');
     expect([response.status, await response.json()]).toEqual([
       200,
+      // biome-ignore format: one answer
       {
         status: 'alive', node: 'node-1', backbone: 'memory', healthy: true, draining: false, sessions: 0,
         uptimeS: expect.any(Number), version: VERSION,
-      }, // biome-ignore format: one answer
+      },
     ]);
     const client = await RawClient.hello(gateway.url, await token('operator', 'op'));
     expect(await (await admin(gateway, '/healthz')).json()).toMatchObject({ sessions: 1 });
@@ -106,6 +108,7 @@ describe('the admin port', () => {
     const response = await admin(gateway, '/metrics');
     expect(response.headers.get('content-type')).toMatch(/^text\/plain.*version=/);
     const text = await response.text();
+    // biome-ignore format: a list
     for (const family of [
       'pings_total', 'frames_total', 'refused_frames_total', 'closes_total', 'watches_total', 'http_total',
       'order_events_total', 'bus_drops_total', 'position_frames_total', 'position_blocks_total', 'events_sent_total',
@@ -113,7 +116,7 @@ describe('the admin port', () => {
       'backbone_healthy',
     ]) {
       expect(text).toMatch(new RegExp(`^# HELP ridecast_${family} .+$`, 'm'));
-    } // biome-ignore format: a list
+    }
     expect(text).toMatch(/^process_cpu_seconds_total\{node="node-1"\}/m);
     expect(text).toMatch(/^nodejs_eventloop_lag_seconds\{node="node-1"\}/m);
   });

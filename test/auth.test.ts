@@ -82,6 +82,7 @@ describe('tokens of the shared secret', () => {
     expect(await doors(gateway, await jwt({ ...ours, ...payload }))).toEqual(REFUSED);
   });
 
+  // biome-ignore format: a list
   it('are refused when signed otherwise', async () => {
     const good = await jwt(ours);
     const [head, body, signature] = good.split('.') as [string, string, string];
@@ -111,7 +112,7 @@ describe('tokens of the shared secret', () => {
       expect([bad, await client.closed()]).toEqual([bad, CloseCodes.token.code]);
     }
     expect(await doors(gateway, good)).toEqual(TAKEN);
-  }); // biome-ignore format: a list
+  });
 
   it('may cross their expiry by five seconds, not more', async () => {
     expect(await doors(gateway, await jwt({ ...ours, exp: inSeconds(-2) }))).toEqual(TAKEN);
@@ -340,9 +341,10 @@ describe('what a token grants', () => {
 
   it('is one order, to a share link', async () => {
     const link = await token('customer', 'ann', { orders: ['shared', 'bobs'] });
+    // biome-ignore format: in the order asked
     expect(await watches(link, ['order:shared', 'order:other', 'order:bobs', 'order:none'])).toEqual([
       'watching', 'not_found', 'not_found', 'not_found',
-    ]); // biome-ignore format: in the order asked
+    ]);
     expect(await read(link, ['shared', 'other', 'bobs'])).toEqual([200, 404, 404]);
     const none = await token('customer', 'ann', { orders: [] });
     expect(await watches(none, ['order:shared'])).toEqual(['not_found']);

@@ -347,16 +347,19 @@ async function tunnel(port: number) {
       if (heard !== unheard) delivered += 1;
       if (!state.swallow) near.write(state.deafen ? unheard : heard, 'latin1');
     });
+    // biome-ignore format: pairs
     for (const [end, other] of [[near, far], [far, near]] as const) {
       end.on('error', () => {});
       end.on('close', () => other.destroy());
-    } // biome-ignore format: pairs
+    }
   }).listen(0, '127.0.0.1');
   await once(listener, 'listening');
   return {
     url: `redis://127.0.0.1:${(listener.address() as { port: number }).port}`,
-    swallow: () => spoil.forEach((state) => { state.swallow = true; }), // biome-ignore format: short
-    deafen: () => spoil.forEach((state) => { state.deafen = true; }), // biome-ignore format: short
+    // biome-ignore format: short
+    swallow: () => spoil.forEach((state) => { state.swallow = true; }),
+    // biome-ignore format: short
+    deafen: () => spoil.forEach((state) => { state.deafen = true; }),
     delivered: () => delivered,
     close() {
       listener.close();

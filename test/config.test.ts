@@ -36,14 +36,16 @@ describe('the configuration', () => {
   });
 
   it('takes every option from the variable of its name', () => {
+    // biome-ignore format: options
     const config = loadConfig({
       AUTH_SECRET: SECRET, MAX_WATCHES: '7', REDIS_URL: 'rediss://u:p@h:6380/0', TRUST_PROXY: 'true', PORT: '0',
       ALLOWED_ORIGINS: 'https://a.test, https://b.test,', MIN_MOVE_M: '0.5', NODE_ID: 'a-1',
-    }); // biome-ignore format: options
+    });
+    // biome-ignore format: options
     expect(config).toMatchObject({
       maxWatches: 7, redisUrl: 'rediss://u:p@h:6380/0', trustProxy: true, port: 0,
       allowedOrigins: ['https://a.test', 'https://b.test'], minMoveM: 0.5, nodeId: 'a-1',
-    }); // biome-ignore format: options
+    });
   });
 
   it('takes a blank variable for an absent one, and ignores what is none of its own', () => {
@@ -71,11 +73,12 @@ describe('the configuration', () => {
   });
 
   it('reports everything that is wrong at once, each by its name', () => {
+    // biome-ignore format: options
     const wrong = {
       PORT: '65536', ADMIN_PORT: '-1', NODE_ID: 'a b', LOG_LEVEL: 'loud', REDIS_URL: 'http://h', AUTH_SECRET: 'short',
       TRUST_PROXY: 'perhaps', FRAME_BYTES: 'many', IDLE_TIMEOUT_S: '5', HEARTBEAT_MS: '1.5', MIN_MOVE_M: 'NaN',
       MAX_REPLAY: 'Infinity',
-    }; // biome-ignore format: options
+    };
     const found = problems(wrong);
     expect(found.map((line) => line.split(':')[0]).sort()).toEqual(Object.keys(wrong).sort());
     expect(found.find((line) => line.startsWith('AUTH_SECRET'))).toMatch(/32 characters/);

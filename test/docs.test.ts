@@ -66,7 +66,8 @@ describe('the documents', () => {
   it('name only npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     for (const path of documents) {
-      for (const [, name] of read(path).matchAll(/npm run ([\w:-]+)/g)) expect([path, Object.keys(scripts)]).toEqual([path, expect.arrayContaining([name])]); // biome-ignore format: short
+      // biome-ignore format: short
+      for (const [, name] of read(path).matchAll(/npm run ([\w:-]+)/g)) expect([path, Object.keys(scripts)]).toEqual([path, expect.arrayContaining([name])]);
     }
   });
 });

@@ -45,7 +45,7 @@ class Example {
   }
 
   async ends(): Promise<string> {
-    while (!this.done) await new Promise<void>((resolve) => (this.wake = resolve)); // biome-ignore format: a wait
+    while (!this.done) await new Promise<void>((resolve) => (this.wake = resolve));
     return this.output;
   }
 

@@ -13,7 +13,8 @@ describe('a grant', () => {
 
   it('reaches the orders of its own subject, or of all for operators, and only those it names', () => {
     const may = (role: Role, sub: string, more = {}) => maySeeOrder(grant(role, sub, more), order);
-    expect([may('customer', 'ann'), may('customer', 'shop'), may('partner', 'shop'), may('partner', 'ann')]).toEqual([true, false, true, false]); // biome-ignore format: a table
+    // biome-ignore format: a table
+    expect([may('customer', 'ann'), may('customer', 'shop'), may('partner', 'shop'), may('partner', 'ann')]).toEqual([true, false, true, false]);
     expect([may('operator', 'x'), may('service', 'x'), may('rider', 'ann')]).toEqual([true, true, false]);
     expect(may('customer', 'ann', { orders: new Set(['o']) })).toBe(true);
     expect(may('customer', 'ann', { orders: new Set(['p']) })).toBe(false);
@@ -83,7 +84,8 @@ describe('a refresh', () => {
   it('ends the watches that the new token does not cover, and keeps the others', async () => {
     await givenOrder(gateway, 'one', {});
     await givenOrder(gateway, 'two', {});
-    const watch = [{ w: 1, channel: 'order:one' }, { w: 2, channel: 'order:two' }]; // biome-ignore format: two watches
+    // biome-ignore format: two watches
+    const watch = [{ w: 1, channel: 'order:one' }, { w: 2, channel: 'order:two' }];
     const client = await RawClient.hello(gateway.url, await token('customer', 'ann'), { watch });
     await client.next('watching', (m) => m.w === 1);
     await client.next('watching', (m) => m.w === 2);

@@ -92,13 +92,14 @@ type Step =
   | { do: 'sweep'; now: number }
   | { do: 'flush'; watcher: number };
 
+// biome-ignore format: a table
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('take' as const), rider: fc.nat(5), session: fc.integer({ min: 1, max: 3 }), seq: fc.integer({ min: 1, max: 20 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), rider: fc.nat(5) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('order' as const), id: fc.nat(3), version: fc.integer({ min: 1, max: 6 }), ended: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('sweep' as const), now: fc.nat(400_000) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('flush' as const), watcher: fc.nat(2) }) },
-); // biome-ignore format: a table
+);
 
 describe('a group', () => {
   it('brings every watcher to the same state, however slow it is and however small the blocks', () => {

@@ -27,10 +27,11 @@ describe.each([jsonCodec, msgpackCodec])('hostile frames over $subprotocol', (co
   const prototype = Object.getOwnPropertyNames(Object.prototype).join();
 
   beforeAll(async () => {
+    // biome-ignore format: options
     gateway = await testGateway({
       FRAMES_PER_SECOND: '10000', PINGS_PER_SECOND: '1000', FRAME_BYTES: '262144', HELLO_TIMEOUT_MS: '60000',
       MAX_SESSIONS_PER_SUBJECT: '10000',
-    }); // biome-ignore format: options
+    });
     await givenOrder(gateway, 'calm', { rider: 'courier' }, 'picked_up');
     courier = await RawClient.hello(gateway.url, await token('rider', 'courier'), {}, { codec });
     const watch = [{ w: 1, channel: 'order:calm' }];
@@ -137,10 +138,11 @@ describe.each([jsonCodec, msgpackCodec])('hostile frames over $subprotocol', (co
   it('counts the good pings of a batch, refuses the bad one, and names its field', async () => {
     const phone = await RawClient.hello(gateway.url, await token('rider', 'mixed'), {}, { codec });
     const before = { ...gateway.counts.pings };
+    // biome-ignore format: a batch
     phone.send({
       t: 'ping',
       pings: [{ seq: 1, lat: 1, lng: 1 }, { seq: 2, lat: 91, lng: 1 }, { seq: 3, lat: 2, lng: 1 }],
-    }); // biome-ignore format: a batch
+    });
     expect(await phone.next('error')).toMatchObject({ code: 'bad_field', field: 'pings[1].lat', of: 'ping' });
     expect(await phone.next('pinged', (p) => p.refused !== undefined)).toMatchObject({
       refused: [[2, 'range']],
@@ -297,6 +299,7 @@ describe('hostile bytes', () => {
 
   const hex = (text: string) => Buffer.from(text, 'hex');
   const key = (text: string) => Buffer.concat([Buffer.from([0xa0 + text.length]), Buffer.from(text)]);
+  // biome-ignore format: a table
   const HUGE: [string, Buffer][] = [
     ['array headers of 16 million', hex('dd01000000'.repeat(40))],
     ['one array header of 4 billion', hex('ddffffffff')],
@@ -316,7 +319,7 @@ describe('hostile bytes', () => {
       Buffer.concat([hex('82'), key('t'), key('credit'), key('n'), hex('d66900000001' + '91' + 'd67000000001')]),
     ],
     ['a pointer to nothing', hex('d67000000001')],
-  ]; // biome-ignore format: a table
+  ];
 
   it.each(HUGE)('refuses MessagePack: %s', async (_, bytes) => {
     const before = process.memoryUsage().rss;
@@ -388,6 +391,7 @@ describe('hostile bytes', () => {
     json.close();
   });
 
+  // biome-ignore format: a table
   it.each([
     ['arrays 60,000 deep', `${'['.repeat(60_000)}${']'.repeat(60_000)}`, { code: 'bad_frame' }],
     ['arrays 60,000 deep, left open', '['.repeat(60_000), { code: 'bad_frame' }],
@@ -406,7 +410,7 @@ describe('hostile bytes', () => {
     const before = process.memoryUsage().rss;
     expect(await answer(jsonCodec, text)).toMatchObject(expected);
     expect(process.memoryUsage().rss - before).toBeLessThan(MOST_MEMORY);
-  }); // biome-ignore format: a table
+  });
 
   it('ends a socket whose text is not UTF-8', async () => {
     expect(() => jsonCodec.decode(Buffer.from('{"t":"\xff\xfe"}', 'latin1'))).toThrow();
@@ -426,12 +430,13 @@ describe('hostile bytes', () => {
     ['a length of 2^63', '82' + 'ff' + 'ffffffffffffffff' + '00000000'],
   ])('ends a socket that speaks WebSocket wrongly: %s', async (_, bytes) => {
     const ended = new Promise<void>((resolve, reject) => {
+      // biome-ignore format: headers
       const asked = request(`${gateway.url}/v1/ws`, {
         headers: {
           Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13',
           'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
         },
-      }); // biome-ignore format: headers
+      });
       asked.on('upgrade', (_response, socket) => {
         socket.resume().on('close', resolve).on('error', reject);
         socket.write(hex(bytes));

@@ -10,7 +10,8 @@ import { jsonCodec, msgpackCodec } from '../src/protocol/codec.ts';
 import { RawClient } from './support/client.ts';
 import { call, givenOrder, testGateway, token } from './support/gateway.ts';
 
-const square = { type: 'Polygon', coordinates: [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]] }; // biome-ignore format: a ring
+// biome-ignore format: a ring
+const square = { type: 'Polygon', coordinates: [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]] };
 
 describe('the HTTP API', () => {
   let gateway: Gateway;
@@ -20,7 +21,8 @@ describe('the HTTP API', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'ridecast-http-'));
-    const zones = { type: 'FeatureCollection', features: [{ type: 'Feature', properties: { id: 'mitte' }, geometry: square }] }; // biome-ignore format: one feature
+    // biome-ignore format: one feature
+    const zones = { type: 'FeatureCollection', features: [{ type: 'Feature', properties: { id: 'mitte' }, geometry: square }] };
     writeFileSync(join(folder, 'zones.json'), JSON.stringify(zones));
     gateway = await testGateway({ ZONES_FILE: join(folder, 'zones.json'), PINGS_PER_SECOND: '1000' });
   });
@@ -41,10 +43,11 @@ describe('the HTTP API', () => {
     call(gateway, 'POST', `/v1/riders/${id}/pings`, body, options);
 
   describe('PUT /v1/orders/:id', () => {
+    // biome-ignore format: an order
     const content = {
       customer: 'ann', partner: 'shop', zone: 'mitte', pickup: { lat: 1, lng: 2 }, destination: { lat: 3, lng: 4 },
       eta: 1764000000000, data: { boxes: 2 },
-    }; // biome-ignore format: an order
+    };
 
     it('creates the order, and again with the same content changes nothing', async () => {
       const id = fresh('o');
@@ -101,10 +104,11 @@ describe('the HTTP API', () => {
       ['(the whole)', null],
     ])('names %s when it is wrong', async (field, body) => {
       const id = fresh('o');
+      // biome-ignore format: one error
       expect(await put(id, JSON.stringify(body))).toMatchObject({
         status: 400,
         body: { error: { code: 'bad_field', field, expected: expect.stringMatching(/./), message: expect.stringContaining(field) } },
-      }); // biome-ignore format: one error
+      });
       expect((await get(`/v1/orders/${id}`)).status).toBe(404);
     });
 
@@ -255,8 +259,10 @@ describe('the HTTP API', () => {
       ['POST', '/v1/riders/r1/pings', { pings: [{ seq: 1, lat: 0.5, lng: 0.5 }] }],
       ['GET', '/v1/zones/mitte/positions', undefined],
     ];
-    const allowed = [['service'], ['service'], ['service'], ['service', 'operator', 'partner', 'customer'], ['service', 'rider'], ['service', 'operator']]; // biome-ignore format: a row per call
-    const SUBJECT: Record<string, string> = { rider: 'r1', customer: 'ann', partner: 'shop', operator: 'op', service: 'backend' }; // biome-ignore format: a row
+    // biome-ignore format: a row per call
+    const allowed = [['service'], ['service'], ['service'], ['service', 'operator', 'partner', 'customer'], ['service', 'rider'], ['service', 'operator']];
+    // biome-ignore format: a row
+    const SUBJECT: Record<string, string> = { rider: 'r1', customer: 'ann', partner: 'shop', operator: 'op', service: 'backend' };
 
     it.each(calls.map((each, i) => [...each, allowed[i]!] as const))(
       '%s %s is for the roles it is for',
@@ -389,7 +395,8 @@ describe('the HTTP API', () => {
         body: { session: expect.any(Number), seq: 1, accepted: 1, refused: [] },
       });
       const { session } = first.body;
-      const pings = [{ seq: 3, lat: 0.52, lng: 0.5 }, { seq: 2, lat: 0.51, lng: 0.5 }, { seq: 1, lat: 9, lng: 9 }]; // biome-ignore format: a batch
+      // biome-ignore format: a batch
+      const pings = [{ seq: 3, lat: 0.52, lng: 0.5 }, { seq: 2, lat: 0.51, lng: 0.5 }, { seq: 1, lat: 9, lng: 9 }];
       const second = await pingOf(rider, { session, pings }, bearer);
       expect(second).toMatchObject({ status: 200, body: { session, seq: 3 } });
       const { positions } = (await get('/v1/zones/mitte/positions')).body;
@@ -434,7 +441,8 @@ describe('the HTTP API', () => {
       ['pings', {}],
       ['pings', { pings: [] }],
       ['pings', { pings: Array(501).fill({ seq: 1, lat: 0, lng: 0 }) }],
-      ['pings[1].lat', { pings: [{ seq: 1, lat: 0, lng: 0 }, { seq: 2, lat: 90.1, lng: 0 }] }], // biome-ignore format: a batch
+      // biome-ignore format: a batch
+      ['pings[1].lat', { pings: [{ seq: 1, lat: 0, lng: 0 }, { seq: 2, lat: 90.1, lng: 0 }] }],
       ['pings[0].seq', { pings: [{ seq: 0, lat: 0, lng: 0 }] }],
       ['session', { session: -1, pings: [{ seq: 1, lat: 0, lng: 0 }] }],
       ['session', { session: 2 ** 60, pings: [{ seq: 1, lat: 0, lng: 0 }] }],
@@ -450,14 +458,16 @@ describe('the HTTP API', () => {
     it('gives the newest position of every rider in the zone, with its orders', async () => {
       const [order, inside, outside] = [fresh('o'), fresh('r'), fresh('r')];
       await givenOrder(gateway, order, { rider: inside });
-      await pingOf(inside, { pings: [{ seq: 1, lat: 0.1, lng: 0.1 }, { seq: 2, lat: 0.2, lng: 0.2 }] }); // biome-ignore format: a batch
+      // biome-ignore format: a batch
+      await pingOf(inside, { pings: [{ seq: 1, lat: 0.1, lng: 0.1 }, { seq: 2, lat: 0.2, lng: 0.2 }] });
       await pingOf(outside, { pings: [{ seq: 1, lat: 5, lng: 5 }] });
       const { status, body } = await get('/v1/zones/mitte/positions');
       const of = (rider: string) => body.positions.filter((p: { rider: string }) => p.rider === rider);
       expect([status, of(outside)]).toEqual([200, []]);
+      // biome-ignore format: one position
       expect(of(inside)).toEqual([
         { rider: inside, lat: 0.2, lng: 0.2, at: expect.any(Number), heading: null, speed: null, accuracy: null, freshness: 0, orders: [order] },
-      ]); // biome-ignore format: one position
+      ]);
       expect((await get('/v1/zones/nowhere/positions')).body).toEqual({ positions: [] });
     });
 
@@ -654,6 +664,7 @@ describe('static files', () => {
     expect(head).toMatch(/Content-Length: 12/i);
   });
 
+  // biome-ignore format: a list
   it.each([
     '/../secret.txt', '/sub/../../secret.txt', '/%2e%2e/secret.txt', '/%2e%2e%2fsecret.txt', '/..%2fsecret.txt',
     '/..\\secret.txt', '/sub/..%5c..%5csecret.txt', '//secret.txt', '/./../secret.txt', '/%252e%252e/secret.txt',
@@ -662,7 +673,7 @@ describe('static files', () => {
     const { status, text } = await raw(path);
     expect([400, 404]).toContain(status);
     expect(text).not.toContain('not yours');
-  }); // biome-ignore format: a list
+  });
 
   it('are read only', async () => {
     for (const method of ['PUT', 'POST', 'DELETE', 'PATCH'])

@@ -66,7 +66,8 @@ describe.each([jsonCodec, msgpackCodec])('both lanes over $subprotocol', (codec)
     const [order, id] = [fresh('o'), fresh('r')];
     await givenOrder(gateway, order, { rider: id }, 'picked_up');
     const phone = await rider(id);
-    phone.send({ t: 'ping', pings: [{ seq: 1, lat: 1, lng: 2 }, { seq: 2, lat: 1.5, lng: 2.5 }] }); // biome-ignore format: a batch
+    // biome-ignore format: a batch
+    phone.send({ t: 'ping', pings: [{ seq: 1, lat: 1, lng: 2 }, { seq: 2, lat: 1.5, lng: 2.5 }] });
     await phone.next('pinged');
     const customer = await watcher('customer', 'ann', `order:${order}`);
     const { block } = await customer.next('watching');

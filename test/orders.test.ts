@@ -67,7 +67,8 @@ describe('orders', () => {
     await expect(orders.advance('o', { status: 'picked_up' }, 'k1')).rejects.toThrow('no rider');
     await orders.assign('o', 'r', 'k2');
     await orders.advance('o', { status: 'arriving' }, 'k3');
-    await expect(orders.advance('o', { status: 'picked_up' }, 'k4')).rejects.toMatchObject({ expected: 'arriving | delivered | cancelled' }); // biome-ignore format: short
+    // biome-ignore format: short
+    await expect(orders.advance('o', { status: 'picked_up' }, 'k4')).rejects.toMatchObject({ expected: 'arriving | delivered | cancelled' });
     await orders.advance('o', { status: 'cancelled' }, 'k5');
     await expect(orders.assign('o', 'r2', 'k6')).rejects.toThrow('is cancelled');
   });
@@ -130,7 +131,8 @@ describe('orders', () => {
     const { orders } = setUp();
     await orders.create('o', { ...NEW, zone: 'z', data: { note: 'door' } });
     const { order } = (await orders.assign('o', 'r', 'k'))!;
-    expect(Object.keys(viewOf(order, 'customer')).sort()).toEqual(['assignment', 'at', 'data', 'ended', 'id', 'status', 'version', 'zone']); // biome-ignore format: short
+    // biome-ignore format: short
+    expect(Object.keys(viewOf(order, 'customer')).sort()).toEqual(['assignment', 'at', 'data', 'ended', 'id', 'status', 'version', 'zone']);
     expect(viewOf(order, 'partner')).toMatchObject({ rider: 'r', partner: 'shop' });
     expect(viewOf(order, 'partner')).not.toHaveProperty('customer');
     expect(viewOf(order, 'operator')).toMatchObject({ rider: 'r', partner: 'shop', customer: 'ann' });

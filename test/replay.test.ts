@@ -68,12 +68,14 @@ describe('traces', () => {
     const together = [synthetic('a', 0, 3), synthetic('b', 100, 3)];
     expect(hardlyOverlap(apart)).toBe(true);
     expect(hardlyOverlap(together)).toBe(false);
+    // biome-ignore format: a table
     expect(schedule(apart).map(({ at, trace }) => [at, trace])).toEqual([
       [0, 0], [0, 1], [100, 0], [100, 1], [200, 0], [200, 1],
-    ]); // biome-ignore format: a table
+    ]);
+    // biome-ignore format: a table
     expect(schedule(together).map(({ at, trace }) => [at, trace])).toEqual([
       [0, 0], [100, 0], [100, 1], [200, 0], [200, 1], [300, 1],
-    ]); // biome-ignore format: a table
+    ]);
   });
 
   it('are sped up, cut, spread and aligned as asked', () => {
@@ -109,7 +111,8 @@ describe('a replay', () => {
       });
       try {
         const url = gateway.url;
-        const report = await play({ traces, riderUrl: url, watcherUrl: url, secret: SECRET, codec, zones: zones.ids, operators: 2, pids: { gateway: process.pid } }); // biome-ignore format: one call
+        // biome-ignore format: one call
+        const report = await play({ traces, riderUrl: url, watcherUrl: url, secret: SECRET, codec, zones: zones.ids, operators: 2, pids: { gateway: process.pid } });
         expect(report.pings).toEqual({ sent: 24, acknowledged: 24, refused: {}, skipped: 0 });
         expect(report.order).toMatchObject({
           shown: 24,
@@ -135,7 +138,8 @@ describe('a replay', () => {
     try {
       const url = gateway.url;
       const traces = [synthetic('a', 0, 12)];
-      const report = await play({ traces, riderUrl: url, watcherUrl: url, secret: SECRET, codec: jsonCodec, zones: [], operators: 1 }); // biome-ignore format: one call
+      // biome-ignore format: one call
+      const report = await play({ traces, riderUrl: url, watcherUrl: url, secret: SECRET, codec: jsonCodec, zones: [], operators: 1 });
       expect(report.pings).toMatchObject({ sent: 12, acknowledged: 12 });
       expect(report.pings.refused.rate).toBeGreaterThan(0);
       expect(report.zone).toBeNull();
@@ -148,7 +152,8 @@ describe('a replay', () => {
     const gateway = await testGateway();
     try {
       const url = gateway.url;
-      const bad = play({ traces: [synthetic('a', 0, 1)], riderUrl: url, watcherUrl: url, secret: 'x'.repeat(32), codec: jsonCodec, zones: [], operators: 1 }); // biome-ignore format: one call
+      // biome-ignore format: one call
+      const bad = play({ traces: [synthetic('a', 0, 1)], riderUrl: url, watcherUrl: url, secret: 'x'.repeat(32), codec: jsonCodec, zones: [], operators: 1 });
       await expect(bad).rejects.toThrow(/PUT .* was answered 401/);
     } finally {
       await gateway.stop();
@@ -210,7 +215,8 @@ describe('a watcher', () => {
     const rider = new RiderClient('r', fake.url, 'token', jsonCodec);
     const lane = new Lane();
     const watch = [{ channel: 'order:1', rider }];
-    const watcher = new WatcherClient({ url: fake.url, token: 'token', codec: jsonCodec, watch, riders: new Map(), lane }); // biome-ignore format: one call
+    // biome-ignore format: one call
+    const watcher = new WatcherClient({ url: fake.url, token: 'token', codec: jsonCodec, watch, riders: new Map(), lane });
     await rider.connection.start();
     await watcher.start();
     for (let i = 0; i < 3; i++) rider.ping({ lat: i, lng: i });

@@ -45,7 +45,8 @@ describe('a rider', () => {
       [2, 'overtaken'],
       [3, 'taken'],
     ]);
-    expect(rider.take(1, [at(2), at(3)], 1000)).toMatchObject({ shown: undefined, verdicts: [[2, 'duplicate'], [3, 'duplicate']] }); // biome-ignore format: one line
+    // biome-ignore format: one line
+    expect(rider.take(1, [at(2), at(3)], 1000)).toMatchObject({ shown: undefined, verdicts: [[2, 'duplicate'], [3, 'duplicate']] });
   });
 
   it('takes a fix from the future as one of now, and keeps an old one old', () => {

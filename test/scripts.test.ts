@@ -97,7 +97,8 @@ describe('the totals', () => {
   const count = (success: boolean, ...testResults: unknown[]) => countTests({ success, testResults });
 
   it('count what passed and what failed', () => {
-    expect(count(false, file('failed', 'passed', 'failed'), file('passed', 'passed'))).toEqual({ passed: 2, failed: 1, notes: [] }); // biome-ignore format: one case
+    // biome-ignore format: one case
+    expect(count(false, file('failed', 'passed', 'failed'), file('passed', 'passed'))).toEqual({ passed: 2, failed: 1, notes: [] });
   });
 
   it('count a skipped test as failed, and name it', () => {

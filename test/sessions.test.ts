@@ -85,10 +85,11 @@ describe('a session begins', () => {
   });
 
   it('and welcome says what holds', async () => {
+    // biome-ignore format: options
     const gateway = await testGateway({
       NODE_ID: 'n1', FRAME_BYTES: '2048', FRAMES_PER_SECOND: '9', MAX_WATCHES: '3', HEARTBEAT_MS: '7000',
       RECONNECT_AFTER_MS: '11', RECONNECT_SPREAD_MS: '12', CREDIT_FRAMES: '4',
-    }); // biome-ignore format: options
+    });
     const welcome = async (role: Role, hello: object) => {
       const client = new RawClient(gateway.url);
       await client.open();
@@ -96,11 +97,12 @@ describe('a session begins', () => {
       return client.next('welcome');
     };
     const said = await welcome('operator', { packed: true });
+    // biome-ignore format: a message
     expect(said).toMatchObject({
       node: 'n1', role: 'operator', sub: 'x', heartbeat: 7000, packed: false,
       limits: { frameBytes: 2048, framesPerSecond: 9, watches: 3, pingsPerFrame: 500 },
       reconnect: { after: 11, spread: 12 },
-    }); // biome-ignore format: a message
+    });
     expect(said).not.toHaveProperty('credit');
     expect(said).not.toHaveProperty('rider');
     expect(said.tokenTtl).toBeGreaterThan(50_000);
@@ -128,12 +130,13 @@ describe('a session begins', () => {
 
   it('only from an origin of the list, if there is one', async () => {
     const gateway = await testGateway({ ALLOWED_ORIGINS: 'https://app.example.com,https://b.test' });
+    // biome-ignore format: a list
     for (const origin of [
       'https://evil.test', 'null', 'https://app.example.com.evil.test', 'https://app.example.co', 'http://app.example.com',
       'https://app.example.com:8443', 'https://APP.example.com', 'https://x.app.example.com', '*',
     ]) {
       expect([origin, await refusal(gateway, { origin, cookie: 'a=b' })]).toMatchObject([origin, { status: 403 }]);
-    } // biome-ignore format: a list
+    }
     expect(gateway.counts.closes['refused: origin']).toBe(9);
     for (const headers of [{ origin: 'https://app.example.com' }, { origin: 'https://b.test' }, undefined]) {
       await new RawClient(gateway.url, headers === undefined ? {} : { headers }).open();
@@ -445,9 +448,10 @@ describe('a watcher that does not keep up', () => {
   it('is never closed for it, costs others nothing, and goes on with the newest', async () => {
     let skipped = 0;
     const gateway = await testGateway(
+      // biome-ignore format: options
       {
         GROUP_TICK_MS: '10', PINGS_PER_SECOND: '1000', FRAMES_PER_SECOND: '10000', HEARTBEAT_MS: '120000', SEND_BUFFER_BYTES: '4096',
-      }, // biome-ignore format: options
+      },
       { now: () => Date.now() + skipped },
     );
     const RIDERS = 10;

@@ -11,7 +11,8 @@ const ZONES = {
   features: ['south', 'north'].map((id, i) => ({
     type: 'Feature',
     properties: { id },
-    geometry: { type: 'Polygon', coordinates: [[[0, i], [1, i], [1, i + 1], [0, i + 1], [0, i]]] }, // biome-ignore format: a ring
+    // biome-ignore format: a ring
+    geometry: { type: 'Polygon', coordinates: [[[0, i], [1, i], [1, i + 1], [0, i + 1], [0, i]]] },
   })),
 };
 

@@ -4,17 +4,21 @@ import { Zones } from '../src/ingest/zones.ts';
 const square = (id: string, west: number, east: number, hole?: number[][]) => ({
   type: 'Feature',
   properties: { id },
-  geometry: { type: 'Polygon', coordinates: [[[west, 0], [east, 0], [east, 1], [west, 1], [west, 0]], ...(hole ? [hole] : [])] }, // biome-ignore format: a ring
+  // biome-ignore format: a ring
+  geometry: { type: 'Polygon', coordinates: [[[west, 0], [east, 0], [east, 1], [west, 1], [west, 0]], ...(hole ? [hole] : [])] },
 });
 const collection = (...features: unknown[]) => JSON.stringify({ type: 'FeatureCollection', features });
-const HOLE = [[0.4, 0.4], [0.6, 0.4], [0.6, 0.6], [0.4, 0.6], [0.4, 0.4]]; // biome-ignore format: a ring
+// biome-ignore format: a ring
+const HOLE = [[0.4, 0.4], [0.6, 0.4], [0.6, 0.6], [0.4, 0.6], [0.4, 0.4]];
 
 describe('zones', () => {
   it('find the polygon a point is in, holes excluded, islands included', () => {
-    const island = { type: 'Feature', properties: { id: 'b' }, geometry: { type: 'MultiPolygon', coordinates: [square('b', 1, 2).geometry.coordinates, square('b', 5, 6).geometry.coordinates] } }; // biome-ignore format: data
+    // biome-ignore format: data
+    const island = { type: 'Feature', properties: { id: 'b' }, geometry: { type: 'MultiPolygon', coordinates: [square('b', 1, 2).geometry.coordinates, square('b', 5, 6).geometry.coordinates] } };
     const zones = Zones.fromGeoJson(collection(square('a', 0, 1, HOLE), island), 0);
     const find = (lat: number, lng: number) => zones.find(lat, lng, null);
-    expect([find(0.5, 0.1), find(0.5, 0.5), find(0.5, 1.5), find(0.5, 5.5), find(0.5, 3), find(2, 0.5)]).toEqual(['a', null, 'b', 'b', null, null]); // biome-ignore format: one table
+    // biome-ignore format: one table
+    expect([find(0.5, 0.1), find(0.5, 0.5), find(0.5, 1.5), find(0.5, 5.5), find(0.5, 3), find(2, 0.5)]).toEqual(['a', null, 'b', 'b', null, null]);
   });
 
   it('take the first in the file where they overlap', () => {

@@ -91,11 +91,11 @@ export function addRoute(app: TemplatedApp, route: Route, options: RouteOptions)
       }
       answer(given);
     };
-    if (route.method === 'get') void run('');
-    else readBody(res, options.maxBody, (body) => {
+    if (route.method === 'get') return void run('');
+    readBody(res, options.maxBody, (body) => {
       if (body === undefined) answer(problem(413, 'too_large', `at most ${options.maxBody} bytes`));
       else void run(body);
-    }); // biome-ignore format: one decision
+    });
   });
 }
 

@@ -56,7 +56,8 @@ export function makeRegistry(counts: Counts, gauges: Gauges, node: string): Regi
   registry.setDefaultLabels({ node });
   collectDefaultMetrics({ register: registry });
   const total = (name: string, help: string, read: () => number) =>
-    new Counter({ name, help, registers: [registry], collect() { this.reset(); this.inc(read()); } }); // biome-ignore format: short
+    // biome-ignore format: short
+    new Counter({ name, help, registers: [registry], collect() { this.reset(); this.inc(read()); } });
   const totals = (name: string, help: string, label: string, read: Tally) =>
     new Counter({
       name,
@@ -69,7 +70,8 @@ export function makeRegistry(counts: Counts, gauges: Gauges, node: string): Regi
       },
     });
   const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({ name, help, registers: [registry], collect() { this.set(read()); } }); // biome-ignore format: short
+    // biome-ignore format: short
+    new Gauge({ name, help, registers: [registry], collect() { this.set(read()); } });
 
   totals('ridecast_pings_total', 'Pings by verdict', 'verdict', counts.pings);
   total(

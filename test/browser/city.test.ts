@@ -61,7 +61,8 @@ describe('a drive', () => {
   });
 
   it('slows down for a right angle', () => {
-    const way = drive([{ x: 0, y: 0 }, { x: 200, y: 0 }, { x: 200, y: 200 }], 10); // biome-ignore format: a corner
+    // biome-ignore format: a corner
+    const way = drive([{ x: 0, y: 0 }, { x: 200, y: 0 }, { x: 200, y: 200 }], 10);
     let atCorner = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 400 && way.left > 100; i++) {
       way.go(0.25);

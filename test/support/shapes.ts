@@ -21,12 +21,13 @@ const notToken = fc.oneof(notText, fc.constantFrom('', 'x'.repeat(8193), 'x'.rep
 const MOST = Number.MAX_SAFE_INTEGER;
 
 /** From row 12 of the usual list: patterns, empty names, control characters, look-alikes, other rooms' names. */
+// biome-ignore format: a list
 export const BAD_CHANNELS = [
   '', '*', 'order', 'order:', ':', 'order:*', 'order:[a]', 'order:a*', 'order:?', 'order:a:b', 'order:{a}', 'zone:',
   'rider:r1', '__proto__', 'order:__proto__', 'zone:_', 'order:.', 'ORDER:1', ' order:1', 'order:1 ', 'order:1\n',
   'order:1\0', '\0order:1', 'order:1\r\nPING', 'оrder:1', 'order:１', 'order:\u{1f6f5}', 'order:\ud800', 'constructor',
   `order:${'a'.repeat(65)}`, `order:${'a'.repeat(60_000)}`, 'ridecast:order:1', '{o:1}:m', '../order:1', 'order:%31',
-]; // biome-ignore format: a list
+];
 const notChannel = fc.oneof(notText, fc.constantFrom(...BAD_CHANNELS));
 
 const watchFields: Record<string, fc.Arbitrary<unknown>> = {
@@ -61,6 +62,7 @@ export const fix = {
   battery: 1,
 };
 
+// biome-ignore format: a table
 export const SHAPES: Record<Type, Shape> = {
   hello: {
     valid: { token: 'x', watch: [{ w: 1, channel: 'zone:a', since }], rider: { session: 1 }, credit: true },
@@ -104,7 +106,7 @@ export const SHAPES: Record<Type, Shape> = {
     },
   },
   beat: { valid: {}, required: [], wrong: {} },
-}; // biome-ignore format: a table
+};
 
 /** A copy of `valid` with one value put at a path such as pings[1].lat; `undefined` takes it away. */
 export function changed(
