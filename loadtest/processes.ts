@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
+import { freePort } from './ports.ts';
 
 export interface Process<T> {
   readonly pid: number;
@@ -89,15 +89,6 @@ export function launchGateway(main: string, env: Record<string, string>): Promis
     if (!line.includes('ridecast listens')) return undefined;
     return `http://127.0.0.1:${(JSON.parse(line) as { port: number }).port}`;
   });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 const TICKS_PER_SECOND = 100; // USER_HZ, the unit of /proc on every Linux

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeConfig } from '../src/config.ts';
+import { VERSION } from '../src/gateway.ts';
 import { CloseCodes } from '../src/protocol/close-codes.ts';
 import {
   clientMessages,
@@ -53,6 +54,11 @@ describe('the documents', () => {
       expect(protocol).toContain(`### ${code} ${reason}`);
     for (const word of [...errorCodes, ...outReasons, ...resetReasons])
       expect(protocol).toContain(`\`${word}\``);
+  });
+
+  it('are of the version that a node says it is', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    expect(VERSION).toBe(version);
   });
 
   it('link only to files that exist', () => {
