@@ -99,7 +99,17 @@ export class Audience {
     }
   }
 
-  private order(order: { do: 'pause' | 'resume' | 'close'; ids: readonly number[] }): void {
+  /** Their watches are closed. */
+  unwatch(ids: readonly number[]): void {
+    this.order({ do: 'unwatch', ids });
+  }
+
+  /** Closed watches are opened again from where they stood. */
+  rewatch(ids: readonly number[]): void {
+    this.order({ do: 'rewatch', ids });
+  }
+
+  private order(order: Extract<Order, { ids: readonly number[] }>): void {
     for (const { child, ids } of this.crowds) {
       const mine = order.ids.filter((id) => ids.has(id));
       if (mine.length > 0) child.send({ ...order, ids: mine } satisfies Order);

@@ -7,8 +7,17 @@ import { type AppSpec, numberOfFix, type Order, type Report, type Sight, type Si
 const TELL_MS = 50;
 
 interface App {
+  readonly spec: AppSpec;
   readonly client: Client;
+  readonly watches: Watching[];
   socket: WebSocket | undefined;
+}
+
+interface Watching {
+  readonly order: string;
+  /** The number of the state the app has. */
+  known: number | undefined;
+  current: OrderWatch | undefined;
 }
 
 const apps = new Map<number, App>();
@@ -31,11 +40,11 @@ function tell(): void {
 function open(spec: AppSpec): void {
   const { id, urls, token } = spec;
   let dial = spec.first;
-  const app: { client?: Client; socket: WebSocket | undefined } = { socket: undefined };
+  let app: App | undefined;
   class Tapped extends WebSocket {
     constructor(url: string, protocols?: string | string[]) {
       super(url, protocols, { perMessageDeflate: false, skipUTF8Validation: true });
-      app.socket = this;
+      app!.socket = this;
     }
   }
   const client = connect(() => `${urls[dial++ % urls.length]!.replace(/^http/, 'ws')}/v1/ws`, {
@@ -44,8 +53,9 @@ function open(spec: AppSpec): void {
     codec: codecWithout(spec.without ?? []),
     background: true,
   });
-  app.client = client;
-  apps.set(id, app as App);
+  const watches = spec.orders.map((order) => ({ order, known: undefined, current: undefined }));
+  app = { spec, client, watches, socket: undefined };
+  apps.set(id, app);
   let live = false;
   client.on('state', ({ state }) => {
     if ((state === 'live') === live) return;
@@ -55,14 +65,15 @@ function open(spec: AppSpec): void {
   client.on('error', ({ code }) => {
     if (code === 'degraded' || code === 'recovered') see(id, 'degraded', '', code === 'degraded' ? 1 : 0);
   });
-  for (const order of spec.orders) watch(id, client, order, spec.maxHz);
+  for (const watching of watches) watch(app, watching);
 }
 
-function watch(id: number, client: Client, order: string, maxHz: number | undefined): void {
-  const watched: OrderWatch = watchOrder(client, order, { maxHz });
-  let known: number | undefined;
+function watch({ spec: { id, maxHz }, client }: App, watching: Watching): void {
+  const { order, current: before } = watching;
+  const watched: OrderWatch = watchOrder(client, order, { maxHz, since: before?.cursor });
+  watching.current = watched;
   const learn = (what: 'snapshot' | 'reset' | 'event' | 'jump', n: number) => {
-    known = n;
+    watching.known = n;
     see(id, what, order, n);
   };
   watched.on('gap', () => learn('reset', numberOf(watched.snapshot)));
@@ -72,7 +83,7 @@ function watch(id: number, client: Client, order: string, maxHz: number | undefi
   });
   watched.on('change', (state) => {
     const n = numberOf(state);
-    if (n !== known) learn(known === undefined ? 'snapshot' : 'jump', n);
+    if (n !== watching.known) learn(watching.known === undefined ? 'snapshot' : 'jump', n);
   });
   watched.on('freshness', (fresh) => see(id, 'fresh', order, fresh === 'live' ? 1 : 0));
   watched.on('position', ({ lat }) => see(id, 'position', order, numberOfFix(lat)));
@@ -93,6 +104,13 @@ process.on('message', (order: Order) => {
     case 'pause':
     case 'resume':
       for (const id of order.ids) apps.get(id)?.socket?.[order.do]();
+      return;
+    case 'unwatch':
+      for (const id of order.ids) for (const { current } of apps.get(id)!.watches) current!.close();
+      return;
+    case 'rewatch':
+      for (const id of order.ids)
+        for (const watching of apps.get(id)!.watches) watch(apps.get(id)!, watching);
       return;
     case 'close':
       for (const id of order.ids) apps.get(id)?.client.close();

@@ -7,8 +7,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 export interface Weather {
   /** Nothing passes, nothing is refused: what was sent waits, as it does while TCP tries again. */
   blackhole: boolean;
-  /** ms each chunk is held back; chunks stay in order. */
-  delayMs: number;
+  /** ms each chunk is held back, or how many for this one; chunks stay in order. */
+  delayMs: number | ((chunk: Buffer, isRequest: boolean) => number);
   /** Per second and direction. */
   bytesPerSecond: number;
   /** Largest piece handed on at once, bytes. */
@@ -43,8 +43,8 @@ interface Link {
 
 export class FaultProxy {
   readonly port: number;
-  /** Connections accepted, ever. */
-  accepted = 0;
+  /** When each connection was accepted, ms since epoch. */
+  readonly acceptedAt: number[] = [];
   /** Replies eaten, ever. */
   eaten = 0;
   private weather: Weather = { ...FAIR };
@@ -65,6 +65,11 @@ export class FaultProxy {
     const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new FaultProxy(server, (server.address() as { port: number }).port, target);
+  }
+
+  /** Connections accepted, ever. */
+  get accepted(): number {
+    return this.acceptedAt.length;
   }
 
   /** Connections open now. */
@@ -119,7 +124,7 @@ export class FaultProxy {
   }
 
   private join(client: Socket, target: () => number): void {
-    this.accepted++;
+    this.acceptedAt.push(Date.now());
     if (this.refusing) return void client.resetAndDestroy();
     const server = connect({ port: target(), host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     const link: Link = { client, server, severed: undefined, eating: false };
@@ -147,7 +152,9 @@ export class FaultProxy {
 
   private async pass(link: Link, chunk: Buffer, request: boolean, to: Socket): Promise<void> {
     await this.opened(link);
-    if (this.weather.delayMs > 0) await pause(this.weather.delayMs);
+    const { delayMs } = this.weather;
+    const delay = typeof delayMs === 'number' ? delayMs : delayMs(chunk, request);
+    if (delay > 0) await pause(delay);
     if (request && this.hungry?.(chunk)) {
       this.hungry = undefined;
       link.eating = true;

@@ -25,7 +25,9 @@ export type ClientProtection = keyof typeof clientProtections;
 
 export type Order =
   | { readonly do: 'open'; readonly apps: readonly AppSpec[] }
-  /** Stops and goes on reading the socket there is. */
+  /** Closes the watches; opens them again from where they stood. */
+  | { readonly do: 'unwatch' | 'rewatch'; readonly ids: readonly number[] }
+  /** Stops and goes on reading the socket there is; ends. */
   | { readonly do: 'pause' | 'resume' | 'close'; readonly ids: readonly number[] }
   /** Every sight so far is to be sent, then `told`. */
   | { readonly do: 'tell'; readonly call: number };

@@ -1,18 +1,28 @@
 /** The rows, in the order they are run. */
 import type { Row } from '../row.ts';
 import { clientKill } from './client-kill.ts';
+import { deploy } from './deploy.ts';
 import { eatReply } from './eat-reply.ts';
 import { failoverFewer, failoverMore, failoverSame } from './failover.ts';
 import { flushAll } from './flushall.ts';
 import { halfOpen } from './half-open.ts';
+import { lateHistory } from './late-history.ts';
+import { orderEnds } from './order-ends.ts';
+import { overflow } from './overflow.ts';
 import { redisHangs } from './redis-hangs.ts';
 import { restartEmpty } from './restart-empty.ts';
+import { shuffledPings } from './shuffled-pings.ts';
 import { sigkill } from './sigkill.ts';
 import { silentRedis } from './silent-redis.ts';
+import { stall } from './stall.ts';
+import { trimmed } from './trimmed.ts';
 
 export const rows: readonly Row[] = [
   sigkill,
+  deploy,
+  stall,
   clientKill,
+  overflow,
   halfOpen,
   silentRedis,
   redisHangs,
@@ -21,5 +31,9 @@ export const rows: readonly Row[] = [
   failoverFewer,
   failoverSame,
   failoverMore,
+  trimmed,
+  lateHistory,
   eatReply,
+  shuffledPings,
+  orderEnds,
 ];
