@@ -10,6 +10,16 @@ export interface WatchOptions {
   readonly grant: Grant;
   readonly since?: Cursor;
   readonly minIntervalMs: number;
+  /** Metres by which the predicted dot may be wrong, one of `BOUNDS`. */
+  readonly bound: number;
+}
+
+/** The errors a watch may allow, metres: watchers of one bound share what is encoded. */
+export const BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100] as const;
+
+/** The largest bound that is not above what was asked for. */
+export function boundOf(maxError = 0): number {
+  return BOUNDS.findLast((bound) => bound <= maxError) ?? 0;
 }
 
 export type Watching = GatewayMessages['watching'];

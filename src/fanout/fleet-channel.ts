@@ -5,6 +5,7 @@ import { type Orders, parseOrder } from '../orders/orders.ts';
 import type { BusMessage, Departure, FleetEntry } from '../protocol/bus-messages.ts';
 import { type Ages, fromRecord, isNewer } from '../protocol/positions.ts';
 import { begin, type Channel, type InHub, markBehind, type WatchOptions } from './channel.ts';
+import { FleetGroups } from './fleet-groups.ts';
 import { Group } from './groups.ts';
 import { type Adopt, Resume } from './resume.ts';
 import type { Subscriber, Subscription } from './subscription.ts';
@@ -25,14 +26,14 @@ abstract class FleetChannel implements Channel {
   readonly subscriptions = new Set<Subscription>();
   protected readonly id: string;
   protected readonly parts: FleetChannelParts;
-  protected readonly group: Group;
+  protected readonly groups: FleetGroups;
   private readonly resume = new Resume();
 
   constructor(name: string, id: string, number: number, parts: FleetChannelParts) {
     this.name = name;
     this.id = id;
     this.parts = parts;
-    this.group = new Group(number, true, parts.blockPositions);
+    this.groups = new FleetGroups(new Group(number, true, parts.blockPositions));
   }
 
   /** Reads the store; what it resolves to brings the group in line with that. */
@@ -44,7 +45,7 @@ abstract class FleetChannel implements Channel {
       () => this.read(),
       (message) => this.apply(message),
     );
-    this.group.sweep(this.parts.now(), this.parts.ages);
+    this.groups.sweep(this.parts.now(), this.parts.ages);
     this.parts.dirty(this);
   }
 
@@ -58,7 +59,14 @@ abstract class FleetChannel implements Channel {
 
   async join(subscriber: Subscriber, options: WatchOptions): Promise<Subscription> {
     const at = this.parts.now();
-    const { subscription, watching } = begin(this.name, subscriber, options, this.group, {}, at);
+    const { subscription, watching } = begin(
+      this.name,
+      subscriber,
+      options,
+      this.groups.of(options.bound),
+      {},
+      at,
+    );
     subscriber.send(watching);
     this.subscriptions.add(subscription);
     // The rest of it goes with the next tick, and nobody else may have anything to send.
@@ -68,13 +76,11 @@ abstract class FleetChannel implements Channel {
 
   emit(): void {
     markBehind(this.subscriptions);
-    let slowest = this.group.clock;
-    for (const watch of this.subscriptions) slowest = Math.min(slowest, watch.standing.since);
-    this.group.forgetEnded(slowest);
+    this.groups.tidy(this.subscriptions);
   }
 
   sweep(now: number): void {
-    if (this.group.sweep(now, this.parts.ages)) this.parts.dirty(this);
+    if (this.groups.sweep(now, this.parts.ages)) this.parts.dirty(this);
   }
 }
 
@@ -83,8 +89,8 @@ export class ZoneChannel extends FleetChannel {
     const positions = await this.parts.store.zonePositions(this.id);
     return () => {
       const here = new Set(positions.map((p) => p.rider));
-      for (const rider of [...this.group.riders()]) if (!here.has(rider)) this.group.leave(rider, 'left');
-      for (const position of positions) this.group.take(position, []);
+      for (const rider of this.groups.riders()) if (!here.has(rider)) this.groups.leave(rider, 'left');
+      for (const position of positions) this.groups.take(position, []);
     };
   }
 
@@ -97,14 +103,14 @@ export class ZoneChannel extends FleetChannel {
   }
 
   private enter([record, orders]: FleetEntry): boolean {
-    return this.group.take(fromRecord(record), orders);
+    return this.groups.take(fromRecord(record), orders);
   }
 
   /** A departure seen by an older ping than the one shown here is late news. */
   private depart([rider, session, seq]: Departure): boolean {
-    const shown = this.group.newest(rider);
+    const shown = this.groups.newest(rider);
     if (shown !== undefined && isNewer(shown, { session, seq })) return false;
-    return this.group.leave(rider, 'left', { session, seq });
+    return this.groups.leave(rider, 'left', { session, seq });
   }
 }
 
@@ -127,7 +133,7 @@ export class PartnerChannel extends FleetChannel {
       });
       for (const order of running) this.putOrder(order);
       for (const position of positions) {
-        if (position !== undefined) this.group.take(position, this.ordersOf(position.rider));
+        if (position !== undefined) this.groups.take(position, this.ordersOf(position.rider));
       }
     };
   }
@@ -138,7 +144,7 @@ export class PartnerChannel extends FleetChannel {
       for (const [record] of message.entries) {
         const position = fromRecord(record);
         const orders = this.ordersOf(position.rider);
-        if (orders.length > 0 && this.group.take(position, orders)) this.parts.dirty(this);
+        if (orders.length > 0 && this.groups.take(position, orders)) this.parts.dirty(this);
       }
     }
   }
@@ -148,7 +154,7 @@ export class PartnerChannel extends FleetChannel {
     if (before !== undefined && before.version >= order.version) return;
     if (order.ended) this.active.delete(order.id);
     else this.active.set(order.id, order);
-    if (!this.group.putOrder(viewOf(order, 'partner'))) return;
+    if (!this.groups.putOrder(viewOf(order, 'partner'))) return;
     for (const rider of new Set([before?.rider, order.rider])) this.hideIdle(rider);
     this.parts.dirty(this);
   }
@@ -157,12 +163,12 @@ export class PartnerChannel extends FleetChannel {
   private loseOrder(id: string): void {
     const { rider } = this.active.get(id)!;
     this.active.delete(id);
-    this.group.loseOrder(id);
+    this.groups.loseOrder(id);
     this.hideIdle(rider);
   }
 
   private hideIdle(rider: string | undefined): void {
-    if (rider !== undefined && this.ordersOf(rider).length === 0) this.group.leave(rider, 'ended');
+    if (rider !== undefined && this.ordersOf(rider).length === 0) this.groups.leave(rider, 'ended');
   }
 
   private ordersOf(rider: string): string[] {

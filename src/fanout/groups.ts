@@ -16,10 +16,14 @@ import {
   type Position,
   toTuple,
 } from '../protocol/positions.ts';
+import { motion, predictionError } from '../protocol/predict.ts';
 
 interface Row {
   readonly ref: number;
+  /** What watchers are shown. */
   position: Position;
+  /** The newest known; another than `position` only where an error is allowed. */
+  latest: Position;
   freshness: Freshness;
   orders: readonly string[];
   /** Clock of the last change; unique within the group. */
@@ -62,6 +66,8 @@ export function advanced(
 }
 
 const MAX_GONE = 1000;
+/** ms after which a position is sent though the predicted dot is right: silence must not look like a lost link. */
+const KEEP_ALIVE_MS = 10_000;
 
 export class Group {
   /** The channel's short number on the wire. */
@@ -77,15 +83,27 @@ export class Group {
   private lastRef = 0;
   private readonly limit: number;
   private readonly named: boolean;
+  /** Metres by which the dot a watcher predicts may be wrong; 0: every position is shown. */
+  private readonly bound: number;
   private cache: { since: number; full: boolean; filling: boolean; codec: Codec; block: BlockBytes }[] = [];
   private cacheAt = -1;
   private cacheClock = -1;
 
   /** @param named whether refs are introduced with the rider's id (zones and partners) or stay bare (orders) */
-  constructor(number: number, named: boolean, limit: number) {
+  constructor(number: number, named: boolean, limit: number, bound = 0) {
     this.number = number;
     this.named = named;
     this.limit = limit;
+    this.bound = bound;
+  }
+
+  /** A group of the same riders and orders whose watchers allow an error of so many metres. */
+  bounded(bound: number): Group {
+    const group = new Group(this.number, this.named, this.limit, bound);
+    for (const { ref, latest, orders } of this.rows.values())
+      group.take(latest, orders, this.named ? undefined : ref);
+    for (const { view } of this.orders.values()) group.putOrder(view);
+    return group;
   }
 
   get size(): number {
@@ -93,7 +111,7 @@ export class Group {
   }
 
   newest(rider: string): Position | undefined {
-    return this.rows.get(rider)?.position;
+    return this.rows.get(rider)?.latest;
   }
 
   riders(): IterableIterator<string> {
@@ -116,6 +134,7 @@ export class Group {
       const fresh = {
         ref: this.lastRef,
         position,
+        latest: position,
         freshness: LIVE as Freshness,
         orders,
         changed,
@@ -124,15 +143,26 @@ export class Group {
       this.rows.set(position.rider, fresh);
       return true;
     }
-    if (!isNewer(position, row.position)) return false;
-    row.position = position;
+    if (!isNewer(position, row.latest)) return false;
+    const before = row.latest;
+    row.latest = position;
+    const sameOrders = sameList(row.orders, orders);
+    if (this.bound > 0 && sameOrders && row.freshness === LIVE && this.isRight(row, position)) return false;
+    row.position = this.bound > 0 ? withMotion(position, before) : position;
     row.freshness = LIVE;
     row.changed = ++this.clock;
-    if (!sameList(row.orders, orders)) {
+    if (!sameOrders) {
       row.orders = orders;
       row.introduced = row.changed;
     }
     return true;
+  }
+
+  /** Whether the dot that watchers predict from what they were shown is close enough to where the rider is. */
+  private isRight({ position }: Row, latest: Position): boolean {
+    if (latest.heardAt - position.heardAt >= KEEP_ALIVE_MS || latest.session !== position.session)
+      return false;
+    return latest.verdict === position.verdict && predictionError(position, latest) <= this.bound;
   }
 
   /**
@@ -143,8 +173,8 @@ export class Group {
     const row = this.rows.get(rider);
     if (row === undefined) return false;
     this.rows.delete(rider);
-    const { session, seq } = by ?? row.position;
-    this.departed.set(rider, { session, seq, heardAt: row.position.heardAt });
+    const { session, seq } = by ?? row.latest;
+    this.departed.set(rider, { session, seq, heardAt: row.latest.heardAt });
     this.gone.push({ ref: row.ref, reason, changed: ++this.clock });
     if (this.gone.length > MAX_GONE) this.goneFloor = this.gone.shift()!.changed;
     return true;
@@ -179,7 +209,7 @@ export class Group {
   sweep(now: number, ages: Ages): boolean {
     const clock = this.clock;
     for (const [rider, row] of this.rows) {
-      const silent = now - row.position.heardAt;
+      const silent = now - row.latest.heardAt;
       if (silent > ages.positionTtlMs) {
         this.leave(rider, 'expired');
         continue;
@@ -187,6 +217,7 @@ export class Group {
       const freshness = freshnessOf(silent, ages);
       if (freshness > row.freshness) {
         row.freshness = freshness;
+        row.position = row.latest; // from here on nobody predicts
         row.changed = ++this.clock;
       }
     }
@@ -257,6 +288,12 @@ function trimmed(
   if (orders.length > 0) return [channel, flag, tuples, named, out, orders];
   if (out.length > 0) return [channel, flag, tuples, named, out];
   return named.length > 0 ? [channel, flag, tuples, named] : [channel, flag, tuples];
+}
+
+/** With the motion since the position before, where the phone did not tell it: watchers predict from it. */
+function withMotion(position: Position, before: Position): Position {
+  if (position.heading !== null && position.speed !== null) return position;
+  return { ...position, ...motion(before, position) };
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {

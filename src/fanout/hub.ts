@@ -4,7 +4,7 @@ import { type Counts, tally } from '../observe/metrics.ts';
 import { decodeBus } from '../protocol/bus-messages.ts';
 import { parseChannel } from '../protocol/channel.ts';
 import type { Cursor, ErrorCode } from '../protocol/messages.ts';
-import type { Channel, InHub } from './channel.ts';
+import { boundOf, type Channel, type InHub } from './channel.ts';
 import { type FleetChannelParts, PartnerChannel, ZoneChannel } from './fleet-channel.ts';
 import { OrderChannel, type OrderChannelParts } from './order-channel.ts';
 import type { Subscriber } from './subscription.ts';
@@ -30,6 +30,7 @@ export interface WatchRequest {
   readonly channel: string;
   readonly since?: Cursor;
   readonly maxHz?: number;
+  readonly maxError?: number;
 }
 
 export type WatchOutcome = { ok: true; leave: () => void } | { ok: false; code: ErrorCode; message: string };
@@ -167,6 +168,7 @@ export class Hub {
         w: request.w,
         grant,
         minIntervalMs,
+        bound: boundOf(request.maxError),
         ...(request.since ? { since: request.since } : {}),
       };
       const subscription = await entry.channel.join(subscriber, options);

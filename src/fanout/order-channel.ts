@@ -33,7 +33,8 @@ export class OrderChannel implements Channel {
   readonly subscriptions = new Set<Subscription>();
   private readonly number: number;
   private readonly parts: OrderChannelParts;
-  private readonly views = new Map<Audience, Group>();
+  /** What each audience sees, per error it allows. */
+  private readonly views = new Map<string, View>();
   private readonly resume = new Resume();
   private readonly log: OrderLog;
   /** The store no longer has this order: what is here is the last that was known. */
@@ -99,7 +100,7 @@ export class OrderChannel implements Channel {
         ? { events: missed.entries.map((fact) => toEvent(fact, audience)) }
         : {}),
     };
-    const group = this.view(audience);
+    const group = this.view(audience, options.bound);
     const at = this.parts.now();
     const { subscription, watching } = begin(this.name, subscriber, options, group, extra, at);
     if (reset !== undefined) tally(this.parts.counts.resets, reset);
@@ -125,7 +126,7 @@ export class OrderChannel implements Channel {
 
   sweep(now: number): void {
     let changed = false;
-    for (const group of this.views.values()) changed = group.sweep(now, this.parts.ages) || changed;
+    for (const { group } of this.views.values()) changed = group.sweep(now, this.parts.ages) || changed;
     if (changed) this.parts.dirty(this);
   }
 
@@ -226,9 +227,10 @@ export class OrderChannel implements Channel {
   private showOrder(before: OrderRecord | undefined): void {
     const order = this.log.order!;
     if (this.latest !== undefined && this.latest.rider !== order.rider) this.latest = undefined;
-    for (const [audience, group] of this.views) {
-      if (before?.rider !== undefined && before.rider !== order.rider) group.leave(before.rider, 'hidden');
-      this.show(audience, group);
+    for (const view of this.views.values()) {
+      if (before?.rider !== undefined && before.rider !== order.rider)
+        view.group.leave(before.rider, 'hidden');
+      this.show(view);
     }
   }
 
@@ -238,11 +240,11 @@ export class OrderChannel implements Channel {
     if (order === undefined || order.ended || position.rider !== order.rider) return;
     if (!isNewer(position, this.latest)) return;
     this.latest = position;
-    for (const [audience, group] of this.views) this.show(audience, group);
+    for (const view of this.views.values()) this.show(view);
   }
 
   /** Lets one audience see what it may: the newest position, or none. */
-  private show(audience: Audience, group: Group): void {
+  private show({ audience, group }: View): void {
     const order = this.log.order!;
     if (order.rider === undefined) return;
     let changed: boolean;
@@ -252,16 +254,22 @@ export class OrderChannel implements Channel {
     if (changed) this.parts.dirty(this);
   }
 
-  private view(audience: Audience): Group {
-    let group = this.views.get(audience);
-    if (group === undefined) {
-      group = new Group(this.number, false, 1);
-      this.views.set(audience, group);
-      this.show(audience, group);
-      group.sweep(this.parts.now(), this.parts.ages);
+  private view(audience: Audience, bound: number): Group {
+    const key = `${audience}/${bound}`;
+    let view = this.views.get(key);
+    if (view === undefined) {
+      view = { audience, group: new Group(this.number, false, 1, bound) };
+      this.views.set(key, view);
+      this.show(view);
+      view.group.sweep(this.parts.now(), this.parts.ages);
     }
-    return group;
+    return view.group;
   }
+}
+
+interface View {
+  readonly audience: Audience;
+  readonly group: Group;
 }
 
 function riderAfter(news: LogNews): string | undefined {
