@@ -59,6 +59,7 @@ const schema = z.object({
   maxSessionsPerIp: whole(5000, 1, 10_000_000, 'sessions from one address on this node'),
   sendBufferBytes: whole(65_536, 4096, 16_777_216, 'bytes waiting for one socket before it counts as lagging'),
   creditFrames: whole(8, 1, 1000, 'position frames in flight to a client that sends credit'),
+  creditBytes: whole(65_536, 1024, 16_777_216, 'bytes of such frames in flight; the frame that passes it is sent whole'),
 
   groupTickMs: whole(250, 10, 10_000, 'ms between position frames of zones and partners'),
   lingerMs: whole(1000, 0, 60_000, 'ms a channel stays subscribed after its last watcher left'),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CreditWindow } from '../src/edge/credit-window.ts';
 import { Outbox, type Socket } from '../src/edge/outbox.ts';
 import { Group, NOWHERE } from '../src/fanout/groups.ts';
 import type { Subscription } from '../src/fanout/subscription.ts';
@@ -10,7 +11,7 @@ import { fromRecord } from '../src/protocol/positions.ts';
 const BLOCK = 2;
 
 /** A socket of which the test says how it takes what is sent, and the outbox on it. */
-function outbox(creditFrames?: number) {
+function outbox(creditFrames?: number, creditBytes = 1e6) {
   const frames: GatewayMessages['positions'][] = [];
   const told = { later: 0, behind: 0 };
   const clock = { at: 1000 };
@@ -27,7 +28,7 @@ function outbox(creditFrames?: number) {
     audience: 'operator',
     counts: new Counts(),
     now: () => clock.at,
-    creditFrames,
+    window: creditFrames === undefined ? undefined : new CreditWindow(creditFrames, creditBytes),
     later: () => told.later++,
     behind: () => told.behind++,
     forget() {},
@@ -69,6 +70,20 @@ describe('an outbox that may go on', () => {
     ]);
     out.credit(2);
     expect([refs(frames), told.later]).toEqual([[[1, 2], [3, 4], [5]], 0]);
+  });
+
+  it('stops at so many bytes, too, however few frames they are', () => {
+    const { out, frames } = outbox(100, 150);
+    zone(out, 7);
+    for (let at = 1000; at < 1010; at++) out.flush(at);
+    expect(refs(frames)).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    out.credit(1);
+    expect(frames).toHaveLength(3);
+    out.credit(99); // more than were sent
+    expect(refs(frames).at(-1)).toEqual([7]);
   });
 
   it('asks for the next tick for the rest of a large zone, by credit', () => {

@@ -5,6 +5,7 @@ import type { Counts } from '../observe/metrics.ts';
 import type { Audience } from '../orders/order.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { GatewayMessage } from '../protocol/messages.ts';
+import type { CreditWindow } from './credit-window.ts';
 
 /** The socket as the session needs it; ws.ts supplies it. Every call on a closed socket does nothing. */
 export interface Socket {
@@ -19,8 +20,8 @@ export interface OutboxParts {
   readonly audience: Audience;
   readonly counts: Counts;
   readonly now: () => number;
-  /** Position frames in flight to a client that sends credit; undefined: it does not. */
-  readonly creditFrames: number | undefined;
+  /** For a client that sends credit. */
+  readonly window: CreditWindow | undefined;
   /** Something is left for the next tick. */
   readonly later: () => void;
   /** A message that must not be lost could not be sent. */
@@ -36,8 +37,6 @@ export class Outbox implements Subscriber {
   private readonly parts: OutboxParts;
   private readonly marked = new Set<Subscription>();
   private full = false;
-  private framesSent = 0;
-  private framesCredited = 0;
 
   constructor(parts: OutboxParts) {
     this.parts = parts;
@@ -48,8 +47,7 @@ export class Outbox implements Subscriber {
 
   /** Whether positions are held back: the socket's buffer is not empty, or the credit is used up. */
   get lagging(): boolean {
-    const { creditFrames } = this.parts;
-    return this.full || (creditFrames !== undefined && this.framesSent - this.framesCredited >= creditFrames);
+    return this.full || this.parts.window?.full === true;
   }
 
   send(message: GatewayMessage): void {
@@ -99,8 +97,7 @@ export class Outbox implements Subscriber {
       if (block.more) unfinished.push(watch.group.number);
       sent.push({ watch, standing: advanced(watch.standing, block, watch.group.clock), more: block.more });
     }
-    if (blocks.length > 0 && this.write(this.codec.positionsFrame(at, blocks, unfinished, every))) {
-      this.framesSent++;
+    if (blocks.length > 0 && this.writePositions(this.codec.positionsFrame(at, blocks, unfinished, every))) {
       this.parts.counts.positionFrames++;
       this.parts.counts.positionBlocks += blocks.length;
       for (const { watch, standing, more } of sent) {
@@ -114,7 +111,7 @@ export class Outbox implements Subscriber {
 
   /** The client has handled so many position frames. More than were sent count as all. */
   credit(n: number): void {
-    this.framesCredited = Math.max(this.framesCredited, Math.min(n, this.framesSent));
+    this.parts.window?.credit(n);
     this.resume();
   }
 
@@ -127,6 +124,12 @@ export class Outbox implements Subscriber {
   /** Nobody marks again what a chunk or a rate left over. */
   private resume(): void {
     if (this.flush(this.parts.now())) this.parts.later();
+  }
+
+  private writePositions(frame: Uint8Array): boolean {
+    if (!this.write(frame)) return false;
+    this.parts.window?.sent(frame.length);
+    return true;
   }
 
   private write(bytes: Uint8Array): boolean {

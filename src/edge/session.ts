@@ -10,6 +10,7 @@ import type { ClientMessage, ClientMessages, GatewayMessage, Refusal } from '../
 import { checkClientMessage, type Problem } from '../protocol/validate.ts';
 import { EXPIRY_GRACE_MS } from './auth.ts';
 import { type Backlog, isPing } from './backlog.ts';
+import { CreditWindow } from './credit-window.ts';
 import { type Admitted, admit, type HelloParts, subjectKey, verify, welcome } from './hello.ts';
 import { Outbox, type Socket } from './outbox.ts';
 import { splitPings } from './pings.ts';
@@ -24,6 +25,7 @@ export interface SessionParts extends HelloParts {
   readonly config: HelloParts['config'] & {
     readonly helloTimeoutMs: number;
     readonly creditFrames: number;
+    readonly creditBytes: number;
   };
 }
 
@@ -201,13 +203,14 @@ export class Session {
     queue: readonly ClientMessage[],
   ): void {
     const { hub, counts, now, config } = this.parts;
+    const { creditBytes } = config;
     const creditFrames = asked.credit === true ? config.creditFrames : undefined;
     const outbox = new Outbox({
       socket: this.socket,
       audience: audienceOf(grant.role) ?? 'customer',
       counts,
       now,
-      creditFrames,
+      window: creditFrames === undefined ? undefined : new CreditWindow(creditFrames, creditBytes),
       later: () => hub.later(outbox),
       behind: () => this.close(CloseCodes.behind),
       forget: (w) => watches.forget(w),
