@@ -19,6 +19,8 @@ export class Company {
   /** Calls that were not answered 200 at the first try, and those that were answered with an error. */
   retries = 0;
   refused = 0;
+  /** Bytes of ballast in each event from now on. */
+  padding = 0;
   /** ms of the slowest answer, an error counts as one. */
   slowestAnswerMs = 0;
   readonly ledger: Ledger;
@@ -60,8 +62,9 @@ export class Company {
   post(order: string, status = 'picked_up'): Promise<void> {
     const n = this.ledger.number();
     const before = this.turn.get(order) ?? Promise.resolve();
+    const data = this.padding > 0 ? { n, padding: 'x'.repeat(this.padding) } : { n };
     const done = before.then(async () => {
-      await this.call('POST', `/v1/orders/${order}/events`, { status, data: { n } }, `event-${n}`);
+      await this.call('POST', `/v1/orders/${order}/events`, { status, data }, `event-${n}`);
       this.ledger.accept(order, n);
     });
     this.turn.set(

@@ -103,7 +103,10 @@ process.on('message', (order: Order) => {
       return;
     case 'pause':
     case 'resume':
-      for (const id of order.ids) apps.get(id)?.socket?.[order.do]();
+      for (const id of order.ids) {
+        apps.get(id)?.socket?.[order.do]();
+        see(id, 'paused', '', order.do === 'pause' ? 1 : 0);
+      }
       return;
     case 'unwatch':
       for (const id of order.ids) for (const { current } of apps.get(id)!.watches) current!.close();

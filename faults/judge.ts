@@ -203,13 +203,14 @@ function stretches(
   let [s, t] = [0, 0];
   let truth = 0;
   let known: number | undefined;
-  let [link, fresh, degraded, over] = [false, false, false, false];
+  let [link, fresh, degraded, paused, over] = [false, false, false, false, false];
   for (const at of moments) {
     while (t < turns.length && turns[t]!.at <= at) truth = turns[t++]!.n;
     while (s < sights.length && sights[s]![1] <= at) {
       const [, , what, , n] = sights[s++]!;
       if (what === 'link') link = n === 1;
       else if (what === 'degraded') degraded = n === 1;
+      else if (what === 'paused') paused = n === 1;
       else if (what === 'fresh') fresh = n === 1;
       else if (what === 'ended' || what === 'refused') over = true;
       else if (what !== 'position') known = n;
@@ -218,7 +219,7 @@ function stretches(
     const ahead = known !== undefined && !ledger.isUndone(order, known, at) && (ledger.steps(order, truth, known) ?? 0) > 0; // biome-ignore format: one condition
     const isWrong = known !== undefined && known !== truth && !ahead && !over;
     wrong.note(isWrong, at);
-    unsaid.note(isWrong && link && fresh && !degraded, at);
+    unsaid.note(isWrong && link && fresh && !degraded && !paused, at);
     away.note(known !== undefined && !link && !over, at);
   }
   return { wrong: wrong.end(endedAt), unsaid: unsaid.end(endedAt), away: away.end(endedAt) };

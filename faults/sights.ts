@@ -36,6 +36,7 @@ export type Order =
  * app, ms since epoch, what, order, number:
  * - `link` 1: live, 0: not
  * - `degraded` 1: the gateway said that it lost its backbone, 0: that it is back
+ * - `paused` 1: it stopped reading, 0: it goes on
  * - `fresh` 1: the watch claims to be live, 0: it says it is not
  * - `snapshot`: the first state, `reset`: a state announced by `gap`, `event`: the state after an event; the number is the order's
  * - `jump`: the state changed to that number although nothing was announced
@@ -47,6 +48,7 @@ export type Sight = readonly [app: number, at: number, what: SightKind, order: s
 export type SightKind =
   | 'link'
   | 'degraded'
+  | 'paused'
   | 'fresh'
   | 'snapshot'
   | 'reset'

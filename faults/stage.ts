@@ -65,7 +65,7 @@ export class Stage {
   readonly quick: boolean;
   private readonly off: ReadonlySet<string>;
   private readonly undo: (() => Promise<void>)[] = [];
-  private readonly rss = new Map<number, [ms: number, bytes: number][]>();
+  private readonly rssSamples = new Map<number, [ms: number, bytes: number][]>();
   private state: number;
   private injectedAt = 0;
   private healedAt = 0;
@@ -131,6 +131,7 @@ export class Stage {
       AUTH_SECRET: this.secret,
       REDIS_URL: redisUrl,
       KEEP_ALIVE_MS: '0',
+      PINGS_PER_SECOND: '50',
       MAX_SESSIONS_PER_IP: '1000000',
       MAX_SESSIONS_PER_SUBJECT: '1000000',
       FAULTS_OFF: [...this.off].filter((protection) => protection in switches).join(','),
@@ -143,7 +144,7 @@ export class Stage {
         : undefined,
     );
     const { port, adminPort } = started.ready;
-    this.rss.set(started.pid, []);
+    this.rssSamples.set(started.pid, []);
     return this.owned({
       name,
       url: `http://127.0.0.1:${port}`,
@@ -152,7 +153,7 @@ export class Stage {
       pid: started.pid,
       signal: (signal) => void process.kill(started.pid, signal),
       stop: () => {
-        this.rss.delete(started.pid);
+        this.rssSamples.delete(started.pid);
         return started.stop();
       },
     });
@@ -259,7 +260,7 @@ export class Stage {
 
   /** How the gateways' memory grew since the first third of the run, MB a minute, the worst of them. */
   rssSlope(): number {
-    const slopes = [...this.rss.values()].filter((samples) => samples.length >= 6).map(slope);
+    const slopes = [...this.rssSamples.values()].filter((samples) => samples.length >= 6).map(slope);
     return Math.round(Math.max(0, ...slopes) * 10) / 10;
   }
 
@@ -304,15 +305,24 @@ export class Stage {
     for (const undo of this.undo.splice(0).reverse()) await undo().catch(() => {});
   }
 
+  /** Memory of a gateway now, bytes; NaN if it is gone or there is no /proc. */
+  rss(node: GatewayNode): number {
+    return rssOf(node.pid);
+  }
+
   private sampleRss(): void {
-    for (const [pid, samples] of this.rss) {
-      try {
-        const kb = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-        if (kb !== undefined) samples.push([Date.now(), Number(kb) * 1024]);
-      } catch {
-        // It is gone, or there is no /proc.
-      }
+    for (const [pid, samples] of this.rssSamples) {
+      const bytes = rssOf(pid);
+      if (!Number.isNaN(bytes)) samples.push([Date.now(), bytes]);
     }
+  }
+}
+
+function rssOf(pid: number): number {
+  try {
+    return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return Number.NaN;
   }
 }
 

@@ -14,7 +14,9 @@ import { restartEmpty } from './restart-empty.ts';
 import { shuffledPings } from './shuffled-pings.ts';
 import { sigkill } from './sigkill.ts';
 import { silentRedis } from './silent-redis.ts';
+import { staleAfterStall } from './stale-after-stall.ts';
 import { stall } from './stall.ts';
+import { stalledReader } from './stalled-reader.ts';
 import { trimmed } from './trimmed.ts';
 
 export const rows: readonly Row[] = [
@@ -35,5 +37,7 @@ export const rows: readonly Row[] = [
   lateHistory,
   eatReply,
   shuffledPings,
+  stalledReader,
+  staleAfterStall,
   orderEnds,
 ];
