@@ -32,6 +32,7 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
     later: () => told.later++,
     behind: () => told.behind++,
     forget() {},
+    started() {},
   });
   return { out, frames, told, clock, wire };
 }

@@ -401,6 +401,48 @@ describe('a session ends with its node', () => {
   });
 });
 
+describe('a watcher that acknowledges events', () => {
+  it('is counted for what it was sent, once, and no more', async () => {
+    const gateway = await testGateway();
+    const { counts } = gateway;
+    for (const id of ['o1', 'o2']) await givenOrder(gateway, id, { rider: 'r1' });
+    const to = (id: string, status: string) =>
+      call(gateway, 'POST', `/v1/orders/${id}/events`, { status }).then(({ body }) => body.cursor.offset);
+    const ann = await open(gateway, 'customer', 'ann', {
+      watch: [
+        { w: 1, channel: 'order:o1' },
+        { w: 2, channel: 'order:o2' },
+      ],
+    });
+    const { cursor } = await ann.next('watching', ({ w }) => w === 1);
+    await ann.next('watching', ({ w }) => w === 2);
+    const acks = async (w: number, ...offsets: number[]) => {
+      for (const offset of offsets) ann.send({ t: 'ack', w, offset });
+      await ann.settle();
+      return [counts.eventsAcked, counts.eventsSent];
+    };
+    expect(await acks(1, cursor!.offset, 0, 99)).toEqual([0, 0]);
+    const first = await to('o1', 'picked_up');
+    await to('o2', 'picked_up');
+    for (const _ of [1, 2]) await ann.next('event');
+    expect(await acks(7, first)).toEqual([0, 2]);
+    expect(await acks(1, cursor!.offset, first - 1)).toEqual([0, 2]);
+    expect(await acks(1, first, first, first - 1)).toEqual([1, 2]);
+    await to('o1', 'arriving');
+    await ann.next('event');
+    expect(await acks(2, 1_000_000)).toEqual([3, 3]);
+    // What a `watching` carries is not sent event by event, and is not counted when applied.
+    const bob = await open(gateway, 'customer', 'ann', {
+      watch: [{ w: 1, channel: 'order:o1', since: cursor }],
+    });
+    expect((await bob.next('watching')).events).toHaveLength(2);
+    bob.send({ t: 'ack', w: 1, offset: cursor!.offset + 2 });
+    await bob.settle();
+    expect([counts.eventsAcked, counts.eventsSent]).toEqual([3, 3]);
+    await gateway.stop();
+  });
+});
+
 describe('a watcher that does not keep up', () => {
   const seqs = (frame: GatewayMessages['positions']) =>
     frame.b.flatMap((block) => block[2].map((tuple) => tuple[2]));

@@ -27,6 +27,8 @@ export interface OutboxParts {
   /** A message that must not be lost could not be sent. */
   readonly behind: () => void;
   readonly forget: (w: number) => void;
+  /** A watch starts, or starts again, with the log up to that offset; zones and partners have none. */
+  readonly started: (w: number, offset: number | undefined) => void;
 }
 
 export class Outbox implements Subscriber {
@@ -34,6 +36,8 @@ export class Outbox implements Subscriber {
   readonly audience: Audience;
   /** ms since epoch of the last frame sent: a beat is due some time after it. */
   lastSentAt: number;
+  /** Events sent one by one, without those that a `watching` carried. */
+  eventsSent = 0;
   private readonly parts: OutboxParts;
   private readonly marked = new Set<Subscription>();
   private full = false;
@@ -51,10 +55,12 @@ export class Outbox implements Subscriber {
   }
 
   send(message: GatewayMessage): void {
-    this.sendBytes(this.codec.encode(message));
+    if (message.t === 'watching') this.parts.started(message.w, message.cursor?.offset);
+    if (!this.write(this.codec.encode(message))) this.parts.behind();
   }
 
   sendBytes(bytes: Uint8Array): void {
+    this.eventsSent++;
     if (!this.write(bytes)) this.parts.behind();
   }
 

@@ -214,10 +214,12 @@ export class Session {
       later: () => hub.later(outbox),
       behind: () => this.close(CloseCodes.behind),
       forget: (w) => watches.forget(w),
+      started: (w, offset) => watches.started(w, offset),
     });
     const watches = new Watches({
       hub,
       outbox,
+      counts,
       most: config.maxWatches,
       refuse: (problem) => this.refuse(problem),
       failed: () => this.close(CloseCodes.overloaded),
@@ -242,7 +244,7 @@ export class Session {
       case 'credit':
         return open.outbox.credit(received.n);
       case 'ack':
-        return; // Its use comes with push fall-back; until then it is valid and without effect.
+        return open.watches.ack(received.w, received.offset);
       case 'ping':
         if (open.admitted.rider === undefined) return this.refuse(notARider(open.grant.role));
         return open.admitted.rider.ping(received.pings);

@@ -1,6 +1,7 @@
 /** What one session watches, by the numbers its client chose. */
 import type { Hub, WatchOutcome, WatchRequest } from '../fanout/hub.ts';
 import { type Grant, mayWatch } from '../fanout/visibility.ts';
+import type { Counts } from '../observe/metrics.ts';
 import { parseChannel } from '../protocol/channel.ts';
 import type { Problem } from '../protocol/validate.ts';
 import type { Outbox } from './outbox.ts';
@@ -8,6 +9,7 @@ import type { Outbox } from './outbox.ts';
 export interface WatchesParts {
   readonly hub: Pick<Hub, 'watch'>;
   readonly outbox: Outbox;
+  readonly counts: Pick<Counts, 'eventsAcked'>;
   /** Watches the session may hold. */
   readonly most: number;
   readonly refuse: (problem: Problem) => void;
@@ -15,15 +17,18 @@ export interface WatchesParts {
   readonly failed: () => void;
 }
 
-/** `leave` is absent while the watch is being set up. */
 interface Watch {
   readonly channel: string;
+  /** Absent while the watch is being set up. */
   leave?: () => void;
+  /** Order channels: the client has applied the log up to this offset. */
+  acked?: number | undefined;
 }
 
 export class Watches {
   private readonly parts: WatchesParts;
   private readonly held = new Map<number, Watch>();
+  private eventsAcked = 0;
 
   constructor(parts: WatchesParts) {
     this.parts = parts;
@@ -69,6 +74,24 @@ export class Watches {
   /** It is over on the gateway's side. */
   forget(w: number): void {
     this.held.delete(w);
+  }
+
+  /** It starts, or starts again, with the log up to that offset. */
+  started(w: number, offset: number | undefined): void {
+    const watch = this.held.get(w);
+    if (watch !== undefined) watch.acked = offset;
+  }
+
+  /** The client has applied the events up to that offset. Never more count than were sent to the session. */
+  ack(w: number, offset: number): void {
+    const { outbox, counts } = this.parts;
+    const watch = this.held.get(w);
+    if (watch?.acked === undefined) return;
+    const applied = Math.min(offset - watch.acked, outbox.eventsSent - this.eventsAcked);
+    if (applied <= 0) return;
+    watch.acked += applied;
+    this.eventsAcked += applied;
+    counts.eventsAcked += applied;
   }
 
   /** Ends those that the grant does not cover. */

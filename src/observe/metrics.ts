@@ -28,6 +28,8 @@ export class Counts {
   positionFrames = 0;
   positionBlocks = 0;
   eventsSent = 0;
+  /** of these, what clients said they applied, while they watched */
+  eventsAcked = 0;
   laggingFlushes = 0;
   /** pings overwritten by a newer one of their rider before they were stored */
   shed = 0;
@@ -91,6 +93,7 @@ export function makeRegistry(counts: Counts, gauges: Gauges, node: string): Regi
   total('ridecast_position_frames_total', 'Position frames sent', () => counts.positionFrames);
   total('ridecast_position_blocks_total', 'Channel blocks in them', () => counts.positionBlocks);
   total('ridecast_events_sent_total', 'Order events sent to watchers', () => counts.eventsSent);
+  total('ridecast_events_acked_total', 'Of these, applied as clients say', () => counts.eventsAcked);
   total('ridecast_lagging_flushes_total', 'Flushes put off for a slow watcher', () => counts.laggingFlushes);
   total(
     'ridecast_store_failures_total',
