@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Backbone } from './backbone/backbone.ts';
 import { MemoryBroker, memoryBackbone } from './backbone/memory.ts';
 import { redisBackbone } from './backbone/redis/redis.ts';
+import type { Revocation } from './backbone/store.ts';
 import type { Config } from './config.ts';
 import { adminRoutes } from './edge/admin.ts';
 import { apiRoutes, toAnswer } from './edge/api.ts';
@@ -10,12 +11,13 @@ import { makeAuth } from './edge/auth.ts';
 import { Backlog } from './edge/backlog.ts';
 import type { Answer, Route, RouteOptions } from './edge/http.ts';
 import { Limits } from './edge/limits.ts';
+import { Revocations } from './edge/revocations.ts';
 import { addRoutes, makeServer, type Server } from './edge/server.ts';
 import { Session } from './edge/session.ts';
 import { staticFiles } from './edge/static.ts';
 import { addWebSocket } from './edge/ws.ts';
 import { Hub } from './fanout/hub.ts';
-import { type Windows, windowOpen } from './fanout/visibility.ts';
+import { type Grant, type Windows, windowOpen } from './fanout/visibility.ts';
 import { Bucket } from './ingest/bucket.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { Zones } from './ingest/zones.ts';
@@ -23,6 +25,7 @@ import { Load } from './observe/load.ts';
 import { type Log, makeLog } from './observe/log.ts';
 import { Counts, makeRegistry, tally } from './observe/metrics.ts';
 import { Orders } from './orders/orders.ts';
+import { CONTROL_CHANNEL } from './protocol/channel.ts';
 import { CloseCodes } from './protocol/close-codes.ts';
 
 export const VERSION = '0.1.0';
@@ -70,6 +73,7 @@ interface Core {
   readonly orders: Orders;
   readonly ingest: Ingest;
   readonly hub: Hub;
+  readonly revocations: Revocations;
 }
 
 /** What the public and the admin port are for. */
@@ -96,7 +100,9 @@ export async function startGateway(config: Config, extras: Extras = {}): Promise
 
   const backbone = extras.backbone ?? makeBackbone(base);
   await backbone.start();
-  const core = makeCore(base, backbone, zones);
+  const core = makeCore(base, backbone, zones, (revocation) => {
+    for (const session of sessions) session.revoke(revocation);
+  });
   const doors = { sessions, files, routes: extras.routes ?? [], draining: () => draining };
   const server = publicServer(base, core, doors);
   const admin = adminServer(base, core, doors);
@@ -119,6 +125,7 @@ export async function startGateway(config: Config, extras: Extras = {}): Promise
     await stop();
   };
   try {
+    await core.revocations.start();
     const port = await server.listen(config.host, config.port, 'PORT', config.sharePort);
     const adminPort = await admin.listen(config.adminHost, config.adminPort, 'ADMIN_PORT');
     log.info({ port, adminPort, backbone: backbone.kind }, 'ridecast listens');
@@ -135,6 +142,7 @@ function makeCore(
   { config, log, counts, now, load }: Base,
   backbone: Backbone,
   zones: Zones | undefined,
+  revoked: (revocation: Revocation) => void,
 ): Core {
   const { bus, store } = backbone;
   const ends = new Set(config.orderEndStatuses);
@@ -158,16 +166,19 @@ function makeCore(
     partnerSees: (order) => windowOpen(windows, 'partner', order),
   });
   const hub = new Hub({ ...config, bus, store, orders, counts, windows, ages: config, now, load });
+  const revocations = new Revocations({ bus, store, counts, revoked });
   bus.onMessage((channel, payload) => {
     if (channel.startsWith('rider:')) ingest.deliver(channel, payload);
+    else if (channel === CONTROL_CHANNEL) revocations.deliver(payload);
     else hub.deliver(channel, payload);
   });
   bus.onGeneration((generation) => {
     log.warn({ generation }, 'the bus was joined anew: reading again what is watched');
     hub.generation();
     ingest.generation();
+    revocations.generation();
   });
-  return { backbone, windows, orders, ingest, hub };
+  return { backbone, windows, orders, ingest, hub, revocations };
 }
 
 /** Sessions over WebSocket, the API, and files. */
@@ -175,18 +186,32 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
   const { config, log, counts, now, load } = base;
   const { hub, ingest, orders, windows } = core;
   const { store } = core.backbone;
-  const auth = makeAuth({
-    secret: config.authSecret,
-    jwksUrl: config.authJwksUrl,
-    issuer: config.authIssuer,
-    audience: config.authAudience,
-  });
+  const { revocations } = core;
+  const auth = revocations.guard(
+    makeAuth({
+      secret: config.authSecret,
+      jwksUrl: config.authJwksUrl,
+      issuer: config.authIssuer,
+      audience: config.authAudience,
+    }),
+  );
   const server = makeServer(
     files,
     'nothing here: the WebSocket is at /v1/ws, the API under /v1 (PROTOCOL.md)',
   );
   const statuses = config.orderStatuses;
-  const api = apiRoutes({ auth, orders, ingest, store, windows, statuses, ages: config, counts, now });
+  const api = apiRoutes({
+    auth,
+    orders,
+    ingest,
+    store,
+    windows,
+    statuses,
+    ages: config,
+    counts,
+    now,
+    revocations,
+  });
   addRoutes(server, [...api, ...routes], answers(base));
 
   const subjects = new Limits(config.maxSessionsPerSubject);
@@ -195,7 +220,8 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
     () => counts.shed++,
   );
   const node = config.nodeId;
-  const sessionParts = { auth, hub, ingest, counts, subjects, node, now, config, load, backlog };
+  const revoked = (grant: Grant) => revocations.has(grant);
+  const sessionParts = { auth, hub, ingest, counts, subjects, node, now, config, load, backlog, revoked };
   const admission = new Bucket(config.connectsPerSecond, config.connectsPerSecond);
   let lastSession = 0;
   addWebSocket(server.app, '/v1/ws', {

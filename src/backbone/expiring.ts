@@ -36,6 +36,12 @@ export class Expiring<V> {
     return undefined;
   }
 
+  /** Those that have not ended. */
+  *living(): IterableIterator<[string, V]> {
+    const now = this.now();
+    for (const [key, { value, until }] of this.entries) if (until > now) yield [key, value];
+  }
+
   /** Puts a value that ends `ttl` ms from now. */
   set(key: string, value: V, ttl: number): void {
     const until = this.now() + ttl;

@@ -14,6 +14,8 @@ export const SESSION_TTL = 7 * 86_400_000;
 export const INDEX_TTL = 30 * 86_400_000;
 /** ms a removal from an index is remembered. */
 export const TOMBSTONE_TTL = 600_000;
+/** ms a revocation is kept: tokens should not live longer. */
+export const REVOCATION_TTL = 7 * 86_400_000;
 /** ms a position is kept, unless configured. */
 export const POSITION_TTL = 300_000;
 /** Entries of an order's log that are kept, at least. */

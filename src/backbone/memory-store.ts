@@ -4,9 +4,25 @@ import { channelName } from '../protocol/channel.ts';
 import type { Cursor } from '../protocol/messages.ts';
 import { isNewer, type Position } from '../protocol/positions.ts';
 import { Expiring } from './expiring.ts';
-import { INDEX_TTL, LOG_ENTRIES, SESSION_TTL, sessionFloor, TOMBSTONE_TTL } from './limits.ts';
+import {
+  INDEX_TTL,
+  LOG_ENTRIES,
+  REVOCATION_TTL,
+  SESSION_TTL,
+  sessionFloor,
+  TOMBSTONE_TTL,
+} from './limits.ts';
 import { missedSince } from './log.ts';
-import type { Append, Appended, LogState, LogTail, OrderIndex, Recovered, Store } from './store.ts';
+import type {
+  Append,
+  Appended,
+  LogState,
+  LogTail,
+  OrderIndex,
+  Recovered,
+  Revocation,
+  Store,
+} from './store.ts';
 
 /** Idempotency keys of one order that are kept, the newest. */
 const KEYS = 1000;
@@ -41,12 +57,14 @@ export class MemoryStore implements Store {
   private readonly logs: Expiring<Log>;
   private readonly index: Expiring<Indexed>;
   private readonly owners = new Groups();
+  private readonly revoked: Expiring<number>;
 
   constructor(parts: MemoryStoreParts) {
     this.parts = parts;
     this.positions = new Expiring(parts.now, (rider, { zone }) => this.zones.remove(zone, rider));
     this.sessions = new Expiring(parts.now);
     this.logs = new Expiring(parts.now);
+    this.revoked = new Expiring(parts.now);
     this.index = new Expiring(parts.now, (key, { owner }) => this.owners.remove(owner, key));
   }
 
@@ -138,6 +156,15 @@ export class MemoryStore implements Store {
     if (before !== undefined && version < before.version) return;
     this.owners.add(owner, key);
     this.index.set(key, { owner, version, record }, record === undefined ? TOMBSTONE_TTL : INDEX_TTL);
+  }
+
+  async revoke({ subject, before }: Revocation): Promise<void> {
+    const known = this.revoked.get(subject) ?? 0;
+    this.revoked.set(subject, Math.max(known, before), REVOCATION_TTL);
+  }
+
+  async revocations(): Promise<Revocation[]> {
+    return [...this.revoked.living()].map(([subject, before]) => ({ subject, before }));
   }
 
   async indexedOrders(index: OrderIndex): Promise<string[]> {

@@ -80,6 +80,19 @@ export interface Store {
   indexOrder(index: OrderIndex, order: string, version: number, record: string | undefined): Promise<void>;
   /** The records in an index, in no order. */
   indexedOrders(index: OrderIndex): Promise<string[]>;
+
+  /** Keeps a revocation for seven days; one of the same subject that is later wins. */
+  revoke(revocation: Revocation): Promise<void>;
+  /** All that are kept, in no order. */
+  revocations(): Promise<Revocation[]>;
+}
+
+/** Tokens of that subject issued before that moment are void. */
+export interface Revocation {
+  /** Role and subject, `customer:ann`. */
+  readonly subject: string;
+  /** ms since epoch. */
+  readonly before: number;
 }
 
 /** All active orders of one rider or of one partner. */

@@ -1,17 +1,25 @@
 /** The HTTP API for backends: section 8 of PROTOCOL.md. */
 import { z } from 'zod';
 import type { Store } from '../backbone/store.ts';
-import { type Grant, maySeeOrder, mayWatch, type Windows, windowOpen } from '../fanout/visibility.ts';
+import {
+  type Grant,
+  maySeeOrder,
+  mayWatch,
+  subjectOf,
+  type Windows,
+  windowOpen,
+} from '../fanout/visibility.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
 import { audienceOf, OrderConflict, viewOf } from '../orders/order.ts';
 import type { Orders, Outcome } from '../orders/orders.ts';
 import { ID_PATTERN } from '../protocol/channel.ts';
-import { id, MAX_PINGS, ping, point, type Role } from '../protocol/messages.ts';
+import { id, MAX_PINGS, ping, point, type Role, roles } from '../protocol/messages.ts';
 import { type Ages, freshnessOf, type Position, UNITS_PER_DEGREE } from '../protocol/positions.ts';
 import { check } from '../protocol/validate.ts';
 import { type Auth, KeysError, TokenError } from './auth.ts';
 import { type Answer, type Call, problem, type Route } from './http.ts';
+import type { Revocations } from './revocations.ts';
 
 export interface ApiParts {
   readonly auth: Auth;
@@ -21,6 +29,7 @@ export interface ApiParts {
   readonly windows: Windows;
   readonly statuses: readonly string[];
   readonly ages: Ages;
+  readonly revocations: Pick<Revocations, 'revoke'>;
   readonly counts: Counts;
   readonly now: () => number;
 }
@@ -42,6 +51,7 @@ const newOrder = z.object({
   data: data.optional(),
 });
 const assignment = z.object({ rider: id });
+const subject = z.object({ role: z.enum(roles), sub: id });
 const pings = z.object({ session: z.int().min(0).optional(), pings: z.array(ping).min(1).max(MAX_PINGS) });
 const KEY_PATTERN = /^[\x21-\x7e]{1,128}$/;
 
@@ -65,7 +75,22 @@ export function toAnswer(error: unknown): Answer {
 }
 
 export function apiRoutes(parts: ApiParts): Route[] {
-  return [...commandRoutes(parts), readOrder(parts), ...positionRoutes(parts)];
+  return [...commandRoutes(parts), readOrder(parts), ...positionRoutes(parts), revokeRoute(parts)];
+}
+
+/** Voids all tokens a subject has. */
+function revokeRoute({ auth, now, revocations }: ApiParts): Route {
+  return {
+    method: 'post',
+    path: '/v1/revocations',
+    async handle(call) {
+      await allow(auth, call, 'service');
+      const { role, sub } = body(subject, call);
+      const before = now();
+      await revocations.revoke({ subject: subjectOf({ role, sub }), before });
+      return { status: 200, body: { role, sub, before } };
+    },
+  };
 }
 
 /** What changes orders. */

@@ -34,6 +34,7 @@ const claims = z.object({
   sub: id,
   role: z.enum(roles),
   exp: z.number(),
+  iat: z.number().optional(),
   orders: z.array(id).max(100).optional(),
   zones: z.array(id).max(1000).optional(),
 });
@@ -77,12 +78,13 @@ export function makeAuth(options: AuthOptions): Auth {
     const parsed = claims.safeParse(payload);
     if (!parsed.success)
       throw new TokenError(`the token's claim ${parsed.error.issues[0]!.path.join('.')} is not usable`);
-    const { sub, role, exp, orders, zones } = parsed.data;
+    const { sub, role, exp, iat = 0, orders, zones } = parsed.data;
     if (exp * 1000 + EXPIRY_GRACE_MS < Date.now()) throw new TokenError(EXPIRED);
     return {
       sub,
       role,
       expiresAt: exp * 1000,
+      issuedAt: iat * 1000,
       ...(orders === undefined ? {} : { orders: new Set(orders) }),
       ...(zones === undefined ? {} : { zones: new Set(zones) }),
     };

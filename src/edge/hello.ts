@@ -1,5 +1,5 @@
 /** How a session begins: who it is, whether it may come in, and what it is told. */
-import type { Grant } from '../fanout/visibility.ts';
+import { type Grant, subjectOf } from '../fanout/visibility.ts';
 import type { Ingest, Opened, RiderLink } from '../ingest/ingest.ts';
 import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
 import { type GatewayMessages, MAX_PINGS } from '../protocol/messages.ts';
@@ -50,7 +50,7 @@ export async function admit(
   link: RiderLink,
   { ingest, subjects }: HelloParts,
 ): Promise<Admitted | { ok: false; code: CloseCode }> {
-  const subject = subjectKey(grant);
+  const subject = subjectOf(grant);
   if (!subjects.enter(subject)) return { ok: false, code: CloseCodes.sessions };
   const leave = () => subjects.leave(subject);
   if (grant.role !== 'rider') return { ok: true, rider: undefined, leave };
@@ -101,9 +101,4 @@ export function welcome(
     ...(creditFrames === undefined ? {} : { credit: { frames: creditFrames } }),
     packed: false,
   };
-}
-
-/** Sessions of one subject are counted per role, and identity is both. */
-export function subjectKey(grant: Grant): string {
-  return `${grant.role}:${grant.sub}`;
 }

@@ -1,6 +1,7 @@
 /** One authenticated connection: frames in, messages out. hello.ts lets it in, watches.ts holds what it watches. */
+import type { Revocation } from '../backbone/store.ts';
 import type { Hub } from '../fanout/hub.ts';
-import type { Grant } from '../fanout/visibility.ts';
+import { type Grant, subjectOf } from '../fanout/visibility.ts';
 import { Bucket } from '../ingest/bucket.ts';
 import type { RiderLink } from '../ingest/ingest.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
@@ -11,13 +12,15 @@ import { checkClientMessage, type Problem } from '../protocol/validate.ts';
 import { EXPIRY_GRACE_MS } from './auth.ts';
 import { type Backlog, isPing } from './backlog.ts';
 import { CreditWindow } from './credit-window.ts';
-import { type Admitted, admit, type HelloParts, subjectKey, verify, welcome } from './hello.ts';
+import { type Admitted, admit, type HelloParts, verify, welcome } from './hello.ts';
 import { Outbox, type Socket } from './outbox.ts';
 import { splitPings } from './pings.ts';
 import { Watches } from './watches.ts';
 
 export interface SessionParts extends HelloParts {
   readonly load: { readonly factor: number };
+  /** Whether the grant's token was revoked. */
+  readonly revoked: (grant: Grant) => boolean;
   /** Where pings wait while the node is overloaded. */
   readonly backlog: Backlog<Session>;
   readonly hub: Pick<Hub, 'watch' | 'later'>;
@@ -143,6 +146,13 @@ export class Session {
     this.state.outbox.send({ t: 'error', code: healthy ? 'recovered' : 'degraded', message });
   }
 
+  /** Ends the session if its token is void. */
+  revoke({ subject, before }: Revocation): void {
+    const { state } = this;
+    if (state.phase !== 'open' || subjectOf(state.grant) !== subject) return;
+    if ((state.grant.issuedAt ?? 0) < before) this.close(CloseCodes.token);
+  }
+
   /** Ends the session with a close code. */
   close(code: CloseCode): void {
     if (this.state.phase === 'closed') return;
@@ -192,6 +202,10 @@ export class Session {
     const admitted = await admit(grant, asked.rider?.session, link, this.parts);
     if (!admitted.ok) return this.close(admitted.code);
     if (this.state.phase !== 'verifying') return admitted.leave();
+    if (this.parts.revoked(grant)) {
+      admitted.leave();
+      return this.close(CloseCodes.token);
+    }
     this.begin(asked, grant, admitted, this.state.queue);
   }
 
@@ -257,7 +271,7 @@ export class Session {
     const grant = await verify(this.parts.auth, token);
     if (this.state !== open) return;
     if (grant === undefined) return this.close(CloseCodes.token);
-    if (subjectKey(grant) !== subjectKey(open.grant)) return this.close(CloseCodes.refused);
+    if (subjectOf(grant) !== subjectOf(open.grant)) return this.close(CloseCodes.refused);
     open.grant = grant;
     open.watches.narrow(grant);
     open.outbox.send({ t: 'refreshed', tokenTtl: Math.max(0, grant.expiresAt - this.parts.now()) });

@@ -9,10 +9,17 @@ export interface Grant {
   readonly sub: string;
   /** ms since epoch. */
   readonly expiresAt: number;
+  /** ms since epoch; 0 if the token does not say. */
+  readonly issuedAt?: number;
   /** Only these orders, if given. */
   readonly orders?: ReadonlySet<string>;
   /** Only these zones, if given. */
   readonly zones?: ReadonlySet<string>;
+}
+
+/** Role and subject: who a token is for. The same subject in another role is somebody else. */
+export function subjectOf({ role, sub }: Pick<Grant, 'role' | 'sub'>): string {
+  return `${role}:${sub}`;
 }
 
 export interface Windows {

@@ -27,10 +27,11 @@ export type BusMessage =
   | { kind: 'fleet'; entries: FleetEntry[]; left: Departure[] } // zone and partner channels
   | { kind: 'order'; data: string } // partner channels: the JSON of an order record that changed
   | { kind: 'assignments' } // rider channels: read the rider's orders again
-  | { kind: 'session'; session: number }; // rider channels: this rider session began; older ones are over
+  | { kind: 'session'; session: number } // rider channels: this rider session began; older ones are over
+  | { kind: 'revoked'; subject: string; before: number }; // the control channel: tokens issued before are void
 
 // A first element that no other version uses. The event form is written by the publish script, hence text.
-const KINDS = { position: 1, fleet: 2, order: 3, assignments: 4, session: 5 } as const;
+const KINDS = { position: 1, fleet: 2, order: 3, assignments: 4, session: 5, revoked: 6 } as const;
 const EVENT = 0x45; // 'E'
 
 export function encodeBus(message: Exclude<BusMessage, { kind: 'event' }>): Uint8Array {
@@ -45,6 +46,8 @@ export function encodeBus(message: Exclude<BusMessage, { kind: 'event' }>): Uint
       return pack([KINDS.assignments]);
     case 'session':
       return pack([KINDS.session, message.session]);
+    case 'revoked':
+      return pack([KINDS.revoked, message.subject, message.before]);
   }
 }
 
@@ -70,6 +73,8 @@ export function decodeBus(bytes: Uint8Array): BusMessage {
       return { kind: 'assignments' };
     case KINDS.session:
       return { kind: 'session', session: Number(parts[1]) };
+    case KINDS.revoked:
+      return { kind: 'revoked', subject: String(parts[1]), before: Number(parts[2]) };
     default:
       throw new Error('unknown bus message');
   }

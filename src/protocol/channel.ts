@@ -13,6 +13,9 @@ export const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.~-]{0,63}$/;
 /** What a watcher may name. `rider:` channels are spoken between nodes only. */
 export const CHANNEL_PATTERN = /^(order|zone|partner):[A-Za-z0-9][A-Za-z0-9_.~-]{0,63}$/;
 
+/** What is said to every node. */
+export const CONTROL_CHANNEL = 'control:revoked';
+
 /** Joins kind and id. The id must match `ID_PATTERN`; that is checked where it enters the house. */
 export function channelName(kind: ChannelKind, id: string): string {
   return `${kind}:${id}`;

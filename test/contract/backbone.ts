@@ -4,6 +4,7 @@ import { describeBus } from './bus.ts';
 import type { Fleet, MakeFleet } from './fleet.ts';
 import { describeOrders } from './orders.ts';
 import { describePositions } from './positions.ts';
+import { describeRevocations } from './revocations.ts';
 
 /** Runs the contract. `make` gives two started nodes over one backbone. */
 export function describeBackbone(name: string, make: MakeFleet): void {
@@ -24,5 +25,6 @@ export function describeBackbone(name: string, make: MakeFleet): void {
     describeBus(() => fleet);
     describePositions(() => fleet, makeAnother);
     describeOrders(() => fleet);
+    describeRevocations(() => fleet);
   });
 }

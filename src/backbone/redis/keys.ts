@@ -31,6 +31,11 @@ export class Keys {
     return `${this.prefix}{${name[0]}:${name.slice(name.indexOf(':') + 1)}}`;
   }
 
+  /** Since when whose tokens are void. */
+  revoked(): string {
+    return `${this.prefix}{c:revoked}:r`;
+  }
+
   /** The channel only this node listens to. */
   probe(node: string): string {
     return `${this.prefix}{n:${node}}`;

@@ -3,8 +3,24 @@ import type { LogEntry } from '../../protocol/bus-messages.ts';
 import { channelName } from '../../protocol/channel.ts';
 import type { Cursor } from '../../protocol/messages.ts';
 import type { Position } from '../../protocol/positions.ts';
-import { INDEX_TTL, LOG_ENTRIES, SESSION_TTL, sessionFloor, TOMBSTONE_TTL } from '../limits.ts';
-import type { Append, Appended, LogState, LogTail, OrderIndex, Recovered, Store } from '../store.ts';
+import {
+  INDEX_TTL,
+  LOG_ENTRIES,
+  REVOCATION_TTL,
+  SESSION_TTL,
+  sessionFloor,
+  TOMBSTONE_TTL,
+} from '../limits.ts';
+import type {
+  Append,
+  Appended,
+  LogState,
+  LogTail,
+  OrderIndex,
+  Recovered,
+  Revocation,
+  Store,
+} from '../store.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { parsePosition, positionText } from './position-text.ts';
@@ -25,6 +41,7 @@ export class RedisStore implements Store {
   private readonly append_ = new Script('append');
   private readonly recover_ = new Script('recover');
   private readonly index = new Script('index-order');
+  private readonly revoke_ = new Script('revoke');
 
   constructor(redis: Connection, keys: Keys, positionTtlMs: number) {
     this.redis = redis;
@@ -125,6 +142,16 @@ export class RedisStore implements Store {
   async indexedOrders({ of, id }: OrderIndex): Promise<string[]> {
     const values = await this.redis.run((redis) => redis.hvals(this.keys.index(of, id, 'o')));
     return values.map((value) => value.slice(value.indexOf('|') + 1));
+  }
+
+  async revoke({ subject, before }: Revocation): Promise<void> {
+    const now = Date.now();
+    await this.revoke_.run(this.redis, [this.keys.revoked()], [subject, before, now + REVOCATION_TTL, now]);
+  }
+
+  async revocations(): Promise<Revocation[]> {
+    const kept = await this.redis.run((redis) => redis.hgetall(this.keys.revoked()));
+    return Object.entries(kept).map(([subject, text]) => ({ subject, before: Number.parseInt(text, 10) }));
   }
 
   private async readPositions(riders: readonly string[]): Promise<(Position | undefined)[]> {
