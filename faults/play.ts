@@ -7,6 +7,8 @@ export interface Playing {
   readonly seed: number;
   readonly quick: boolean;
   readonly twins: boolean;
+  /** Times may be so many times as long. */
+  readonly slack: number;
   readonly say: (line: string) => void;
 }
 
@@ -25,17 +27,17 @@ export type Outcome = { readonly missing: string } | { readonly run: Played; rea
 /** ms after which a row is broken off. */
 const LONGEST_MS = 600_000;
 
-export async function playRow(row: Row, { seed, quick, twins, say }: Playing): Promise<Outcome> {
+export async function playRow(row: Row, { seed, quick, twins, slack, say }: Playing): Promise<Outcome> {
   const missing = row.missing?.();
   if (missing !== undefined) {
     say(`${row.number} ${row.name}: not run: ${missing}`);
     return { missing };
   }
   say(`${row.number} ${row.name}: ${row.fault}`);
-  const run = await play(row, new Stage({ seed, quick, without: [] }));
+  const run = await play(row, new Stage({ seed, quick, slack, without: [] }));
   say(`  ${run.problems.length === 0 ? 'passed' : `FAILED: ${run.problems.join('; ')}`} (${run.seconds} s)`);
   if (!twins || row.without.length === 0) return { run };
-  const twin = await play(row, new Stage({ seed, quick, without: row.without }));
+  const twin = await play(row, new Stage({ seed, quick, slack, without: row.without }));
   const said =
     twin.problems.length === 0 ? 'TWIN PASSED' : `twin failed, as it must: ${twin.problems.join('; ')}`;
   say(`  ${said} (${twin.seconds} s)`);

@@ -1,6 +1,6 @@
 /** What is written about a row: a line of JSON, a line for people. */
 import type { Figures } from './judge.ts';
-import type { Outcome, Played } from './play.ts';
+import type { Outcome } from './play.ts';
 import type { Extra, Row } from './row.ts';
 
 export interface Result extends Partial<Figures> {
@@ -9,6 +9,7 @@ export interface Result extends Partial<Figures> {
   readonly title: string;
   readonly seed: number;
   readonly commit: string;
+  readonly date: string;
   readonly passed: boolean;
   /** Why it was not run, or what is wrong. */
   readonly notRun?: string;
@@ -20,12 +21,8 @@ export interface Result extends Partial<Figures> {
   readonly twin?: { readonly without: readonly string[]; readonly problems: readonly string[] };
 }
 
-export function resultOf(
-  row: Row,
-  outcome: Outcome,
-  { seed, commit }: { seed: number; commit: string },
-): Result {
-  const head = { fault: row.name, number: row.number, title: row.fault, seed, commit };
+export function resultOf(row: Row, outcome: Outcome, at: Pick<Result, 'seed' | 'commit' | 'date'>): Result {
+  const head = { fault: row.name, number: row.number, title: row.fault, ...at };
   if ('missing' in outcome) return { ...head, passed: true, notRun: outcome.missing };
   const { run, twin } = outcome;
   const passed = run.problems.length === 0 && (twin === undefined || twin.problems.length > 0);
@@ -53,5 +50,3 @@ export function formatLine(result: Result): string {
   const without = twin === undefined ? '' : `; twin: ${twin.problems.join(', ') || 'PASSED, and must not'}`;
   return `${name} ${word} ${figures}${wrong}${without}`;
 }
-
-export type { Played };

@@ -48,7 +48,7 @@ export function problemsOf(row: Row, figures: Figures, extra: Extra, stage: Stag
   for (const name of ['lost', 'dup', 'ooo', 'phantom', 'false_resync', 'regressions', 'outdated'] as const) {
     if (figures[name] > 0) problems.push(`${name} ${figures[name]}`);
   }
-  const { detectMs, convergeMs } = row.limits;
+  const [detectMs, convergeMs] = [stage.slack * row.limits.detectMs, stage.slack * row.limits.convergeMs];
   if (figures.t_detect_ms > detectMs) problems.push(`wrong and not told for ${figures.t_detect_ms} ms`);
   const { t_converge_p99_ms: converge } = figures;
   if (converge === null) problems.push('never right again');

@@ -1,6 +1,8 @@
 /** The command: runs rows of the fault matrix and their twins, one JSON line each. */
 import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { formatPage } from './page.ts';
 import { playRow } from './play.ts';
 import { formatLine, type Result, resultOf } from './report.ts';
 import type { Row } from './row.ts';
@@ -13,10 +15,12 @@ Every row runs a second time with the protection it is about switched off, and m
 
   --only A,B    rows by name or number (all); --list names them
   --quick       fewer clients and shorter stretches
+  --slack N     times may be N times as long: for a machine that does other things too (1)
   --no-twins    without the second runs
   --seed N      (1)
   --json        one JSON object a row on stdout, progress on stderr
-  --markdown F  also writes the table to that file
+  --from FILE   the JSON of an earlier run instead of a new one; of several lines of a row the last counts
+  --page FILE   also writes the results as a page of Markdown
   --list        what there is
   --help        this text
 
@@ -29,10 +33,12 @@ function readArguments() {
     options: {
       only: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      slack: { type: 'string', default: '1' },
       twins: { type: 'boolean', default: true },
       seed: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
-      markdown: { type: 'string' },
+      from: { type: 'string' },
+      page: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -40,7 +46,7 @@ function readArguments() {
   return values;
 }
 
-function chosen(only: string | undefined): readonly Row[] {
+function choose(only: string | undefined): readonly Row[] {
   if (only === undefined) return rows;
   return only.split(',').flatMap((wanted) => {
     const found = rows.filter(({ name, number }) => name === wanted || number === wanted);
@@ -49,26 +55,50 @@ function chosen(only: string | undefined): readonly Row[] {
   });
 }
 
+/** The commit at hand; with a + if files differ from it. */
 function commit(): string {
-  const { stdout } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' });
+  const { stdout } = spawnSync('git', ['describe', '--always', '--dirty=+'], { encoding: 'utf8' });
   return stdout?.trim() || 'unknown';
 }
 
 async function main(): Promise<number> {
   const values = readArguments();
   if (values.help) return print(HELP);
-  if (values.list) return print(rows.map(({ number, name, fault }) => `${number.padStart(3)}  ${name.padEnd(18)} ${fault}\n`).join('')); // biome-ignore format: short
-  const { quick, twins, json } = values;
-  const say = (line: string) => process.stderr.write(`${line}\n`);
-  const at = commit();
-  const results: Result[] = [];
-  for (const row of chosen(values.only)) {
-    const played = await playRow(row, { seed: Number(values.seed), quick, twins, say });
-    const result = resultOf(row, played, { seed: Number(values.seed), commit: at });
-    results.push(result);
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${formatLine(result)}\n`);
-  }
+  if (values.list) return print(listOf(rows));
+  const chosen = choose(values.only);
+  const results =
+    values.from === undefined ? await playAll(chosen, values) : readResults(values.from, chosen);
+  if (values.page !== undefined) writeFileSync(values.page, formatPage(results, chosen));
   return results.every(({ passed }) => passed) ? 0 : 1;
+}
+
+async function playAll(chosen: readonly Row[], values: ReturnType<typeof readArguments>): Promise<Result[]> {
+  const { quick, twins, json } = values;
+  const seed = Number(values.seed);
+  const at = { seed, commit: commit(), date: new Date().toISOString().slice(0, 10) };
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const results: Result[] = [];
+  for (const row of chosen) {
+    const outcome = await playRow(row, { seed, quick, twins, slack: Number(values.slack), say });
+    const result = resultOf(row, outcome, at);
+    results.push(result);
+    print(json ? `${JSON.stringify(result)}\n` : `${formatLine(result)}\n`);
+  }
+  return results;
+}
+
+function readResults(file: string, chosen: readonly Row[]): Result[] {
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  const byName = new Map(
+    lines.map((line) => JSON.parse(line) as Result).map((result) => [result.fault, result]),
+  );
+  return chosen.flatMap(({ name }) => byName.get(name) ?? []);
+}
+
+function listOf(all: readonly Row[]): string {
+  return all
+    .map(({ number, name, fault }) => `${number.padStart(3)}  ${name.padEnd(18)} ${fault}\n`)
+    .join('');
 }
 
 function print(text: string): number {

@@ -52,6 +52,14 @@ export interface SiteOptions {
   readonly redisArgs?: readonly string[];
 }
 
+export interface StageOptions {
+  readonly seed: number;
+  readonly quick: boolean;
+  readonly slack: number;
+  /** What the twin runs without. */
+  readonly without: readonly string[];
+}
+
 const RSS_EVERY_MS = 250;
 const LOOK_MS = 10;
 
@@ -63,6 +71,8 @@ export class Stage {
   readonly gone = new Set<number>();
   /** Fewer apps and shorter stretches. */
   readonly quick: boolean;
+  /** Times may be so many times as long. */
+  readonly slack: number;
   private readonly off: ReadonlySet<string>;
   private readonly undo: (() => Promise<void>)[] = [];
   private readonly rssSamples = new Map<number, [ms: number, bytes: number][]>();
@@ -70,8 +80,9 @@ export class Stage {
   private injectedAt = 0;
   private healedAt = 0;
 
-  constructor({ seed, quick, without }: { seed: number; quick: boolean; without: readonly string[] }) {
+  constructor({ seed, quick, slack, without }: StageOptions) {
     this.quick = quick;
+    this.slack = slack;
     this.state = seed;
     this.off = new Set(without);
     this.undo.push(() => this.audience.stop());

@@ -18,7 +18,8 @@ function failover(name: string, more: number, without: 'generation' | 'entry-id'
     without: [without],
     twin,
     resets: 1,
-    limits: { detectMs: 1500, convergeMs: 10_000 }, // those who were away come back with the SDK's back-off
+    // A node tries Redis again after 2 s at the latest; apps that were away come back with the SDK's back-off.
+    limits: { detectMs: 2500, convergeMs: 10_000 },
     run: (stage) => run(stage, more),
     problems: ({ apps, resets }) => (resets === apps ? [] : [`${resets} resets for ${apps} apps`]),
   };
