@@ -232,6 +232,15 @@ describe('a resume', () => {
     expect(first.events).toEqual(['picked_up']);
   });
 
+  it('asks the store also after the clock was set back', async () => {
+    const { deafen, later, post, watch } = await withOrder();
+    await watch(new Watcher());
+    later(-3_600_000);
+    deafen(true);
+    const ahead = await watch(new Watcher(await post('picked_up')));
+    expect(ahead.resets).toEqual([]);
+  });
+
   it('from further back than is kept is told so', async () => {
     const { cursor, post, watch } = await withOrder();
     await post('picked_up');

@@ -257,7 +257,7 @@ export class Hub {
   private async reread(channel: Channel): Promise<void> {
     const entry = this.entries.get(channel.name);
     if (entry?.channel !== channel) throw new Error(`${channel.name} was left`);
-    const recent = typeof entry.read === 'number' && this.parts.now() - entry.read < FRESH_MS;
+    const recent = typeof entry.read === 'number' && this.since(entry.read) < FRESH_MS;
     return recent || entry.read === 'reading' ? entry.ready : this.reload(entry);
   }
 
@@ -319,6 +319,11 @@ export class Hub {
     for (const subscriber of subscribers) if (subscriber.flush(at, every)) this.waiting.add(subscriber);
   }
 
+  /** ms since then; a clock that was set back counts as much time as it was set back by. */
+  private since(then: number): number {
+    return Math.abs(this.parts.now() - then);
+  }
+
   private sweep(): void {
     const now = this.parts.now();
     for (const [name, entry] of this.entries) {
@@ -326,7 +331,7 @@ export class Hub {
       channel.sweep(now);
       if (channel.subscriptions.size > 0 || entry.pins > 0) entry.emptySince = undefined;
       else if (entry.emptySince === undefined) entry.emptySince = now;
-      else if (now - entry.emptySince >= this.parts.lingerMs) this.leave(name);
+      else if (this.since(entry.emptySince) >= this.parts.lingerMs) this.leave(name);
     }
   }
 }
