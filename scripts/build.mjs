@@ -1,4 +1,4 @@
-/** Builds everything: the client SDK into client-sdk/dist/; TypeScript, Lua scripts and the demo's page into dist/. */
+/** Builds everything: the client SDK into client-sdk/dist/; TypeScript, Lua scripts and pages into dist/. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -32,7 +32,7 @@ export function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   step('scripts/build-sdk.mjs', ['scripts/build-sdk.mjs']); // first: the demo uses it as its users do
   step('tsc', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
-  copyLua();
+  copyAssets();
   step('scripts/build-demo.mjs', ['scripts/build-demo.mjs']);
   writeFileSync(stamp, fingerprint());
 }
@@ -50,8 +50,10 @@ function step(name, args) {
   throw new Error(`the build failed in ${name}: see above.`);
 }
 
-function copyLua() {
-  for (const file of filesIn('src').filter((path) => path.endsWith('.lua'))) {
+/** Files beside the sources that are read as they are. */
+function copyAssets() {
+  const scripts = filesIn('src').filter((path) => path.endsWith('.lua'));
+  for (const file of [...scripts, ...filesIn('loadtest/load/page')]) {
     const to = join(root, 'dist', file);
     mkdirSync(dirname(to), { recursive: true });
     copyFileSync(join(root, file), to);

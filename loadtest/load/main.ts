@@ -1,0 +1,55 @@
+/** The command: reads the options, finds or starts gateways, runs the load, prints and writes the report. */
+import { writeFileSync } from 'node:fs';
+import { conduct } from './conductor.ts';
+import { htmlReport } from './html.ts';
+import { helpText, OptionsError, readOptions } from './options.ts';
+import { formatReport } from './print.ts';
+import { isBroken } from './report.ts';
+import { foreignSite, makePlan, ownSite, processesFor } from './site.ts';
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2), process.env);
+  if (options.help) {
+    process.stdout.write(helpText());
+    return 0;
+  }
+  const say = (line: string) => void process.stderr.write(`${line}\n`); // stdout is the report's
+  const enough = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopEarly(enough, say));
+  const site =
+    options.url.length > 0 ? foreignSite(options, process.env.AUTH_SECRET) : await ownSite(options);
+  try {
+    const plan = makePlan(options, site);
+    const report = await conduct({
+      plan,
+      processes: processesFor(plan, options.processes),
+      pids: site.pids,
+      options: { ...options },
+      progress: say,
+      enough: enough.signal,
+    });
+    const { json, html } = options;
+    if (json !== undefined && json !== '-') writeFileSync(json, `${JSON.stringify(report)}\n`);
+    if (html !== undefined) writeFileSync(html, htmlReport(report));
+    process.stdout.write(json === '-' ? `${JSON.stringify(report)}\n` : `\n${formatReport(report)}\n`);
+    return isBroken(report) ? 1 : 0;
+  } finally {
+    await site.stop();
+  }
+}
+
+/** The first time: report what there is. The second: go. */
+function stopEarly(enough: AbortController, say: (line: string) => void): void {
+  if (enough.signal.aborted) process.exit(130); // takes the processes along
+  say('ending early …');
+  enough.abort();
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: Error) => {
+    const hint = error instanceof OptionsError ? '\nsee --help' : '';
+    process.stderr.write(`ridecast loadtest: ${error.message}${hint}\n`);
+    process.exit(2);
+  },
+);
