@@ -247,6 +247,7 @@ function adminServer(base: Base, { backbone, hub, ingest }: Core, { sessions, dr
     channels: () => hub.size,
     riders: () => ingest.size,
     healthy: () => backbone.healthy(),
+    buffered: () => [...sessions].reduce((sum, session) => sum + session.buffered, 0),
     stretch: () => load.factor,
     busy: () => load.utilization,
   };

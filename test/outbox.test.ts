@@ -24,6 +24,7 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
         return wire.takes;
       },
       close() {},
+      buffered: () => 0,
     },
     audience: 'operator',
     counts: new Counts(),

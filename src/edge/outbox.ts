@@ -13,6 +13,8 @@ export interface Socket {
   /** 'buffered': taken, but the client lags. 'dropped': not taken. */
   send(bytes: Uint8Array, binary: boolean): 'sent' | 'buffered' | 'dropped';
   close(code: number, reason: string): void;
+  /** Bytes that wait in this process for the client to read. */
+  buffered(): number;
 }
 
 export interface OutboxParts {

@@ -134,6 +134,11 @@ export class Session {
     if (now - state.outbox.lastSentAt >= this.parts.config.heartbeatMs) state.outbox.beat(now);
   }
 
+  /** Bytes that wait in this process for the client to read. */
+  get buffered(): number {
+    return this.socket.buffered();
+  }
+
   /** Tells the client to dial again in [after, after + spread] ms. */
   drain(after: number, spread: number): void {
     this.send({ t: 'drain', after, spread });

@@ -67,6 +67,10 @@ class NativeSocket implements Socket {
     this.ws?.end(code, reason);
   }
 
+  buffered(): number {
+    return this.ws?.getBufferedAmount() ?? 0;
+  }
+
   closed(): void {
     this.ws = undefined;
   }

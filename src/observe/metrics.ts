@@ -48,6 +48,7 @@ export interface Gauges {
   channels(): number;
   riders(): number;
   healthy(): boolean;
+  buffered(): number;
   stretch(): number;
   busy(): number;
 }
@@ -102,6 +103,7 @@ export function makeRegistry(counts: Counts, gauges: Gauges, node: string): Regi
   );
   total('ridecast_generations_total', 'Times the bus had to be joined anew', () => counts.generations);
   gauge('ridecast_sessions', 'Open sessions', gauges.sessions);
+  gauge('ridecast_buffered_bytes', 'Bytes held for clients that do not read', gauges.buffered);
   gauge('ridecast_channels', 'Channels subscribed', gauges.channels);
   gauge('ridecast_riders', 'Riders held by this node', gauges.riders);
   gauge('ridecast_backbone_healthy', '1 while the backbone answers', () => (gauges.healthy() ? 1 : 0));
