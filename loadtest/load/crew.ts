@@ -46,6 +46,9 @@ async function play(plan: Plan, part: Part): Promise<void> {
   say({ t: 'ready' });
 }
 
+/** When within a second ages are looked at, 0..1: never in step with pings or ticks. */
+const glance = (second: number) => (second * 0.618_033_988_749_895) % 1;
+
 /** Samples every second of the run from its start on, until the end. */
 function begin(members: RiderCrew | WatcherCrew, start: number): void {
   const meter = new SelfMeter();
@@ -60,8 +63,9 @@ function begin(members: RiderCrew | WatcherCrew, start: number): void {
       self: meter.take(),
     },
   });
-  let cancel = () => {};
+  let [cancel, cancelLook] = [() => {}, () => {}];
   const next = (second: number) => {
+    if (members instanceof WatcherCrew) cancelLook = at(start + (second - 1 + glance(second)) * 1000, () => members.look()); // biome-ignore format: one step
     cancel = at(start + second * 1000, () => {
       const over = Math.max(second, Math.floor((now() - start) / 1000));
       say(sample(over));
@@ -71,6 +75,7 @@ function begin(members: RiderCrew | WatcherCrew, start: number): void {
   next(1);
   finish = () => {
     cancel();
+    cancelLook();
     stopCredit();
     const last = sample(Math.ceil((now() - start) / 1000));
     meter.stop();

@@ -5,6 +5,7 @@ import { comeAndGo, type Link } from './link.ts';
 import type { Judged, Part } from './messages.ts';
 import {
   departures,
+  dueMs,
   headcount,
   joinMs,
   LANE_OF,
@@ -14,7 +15,9 @@ import {
   outages,
   type Plan,
   partnerOf,
+  periodMs,
 } from './plan.ts';
+import { recalling } from './recall.ts';
 import { type LaneSample, LaneTally, SocketTally } from './tally.ts';
 import type { Wallet } from './wallet.ts';
 import { type Watched, Watcher } from './watcher.ts';
@@ -22,6 +25,8 @@ import { type Watched, Watcher } from './watcher.ts';
 type WatchingRole = keyof typeof LANE_OF;
 
 const LOOK_MS = 50;
+/** Positions looked at in one go; a look at more of them would itself make them late. */
+const LOOKED = 20_000;
 
 export class WatcherCrew {
   readonly sockets = new SocketTally();
@@ -31,26 +36,30 @@ export class WatcherCrew {
   private readonly slow = new LaneTally();
   private readonly members: { readonly index: number; readonly watcher: Watcher }[] = [];
   private started = 0;
+  private nextLook = 0;
 
   /** Rejects if the tokens cannot be read. */
   static async make(plan: Plan, part: Part, wallet: Wallet): Promise<WatcherCrew> {
     const role = part.role as WatchingRole;
     const crew = new WatcherCrew(plan, role);
-    const riders = new Map<string, number>();
-    for (let i = 0; i < plan.riders; i++) riders.set(wallet.name('rider', i), i);
+    const codec = recalling(clientCodecs[plan.codec]);
+    const numbers = new Map<string, number>();
+    for (let i = 0; i < plan.riders; i++) numbers.set(wallet.name('rider', i), i);
+    const from = (rider: number) => crew.started + dueMs(plan, rider, 0);
+    const riders = { numbers, periodMs: periodMs(plan), from };
     for (let index = part.index; index < headcount(plan, role); index += part.of) {
       const manner = mannerOf(plan, role, index);
       const watcher = new Watcher({
-        plan,
         url: plan.urls[(index + 1) % plan.urls.length]!, // not where the rider of the same number is
         token: await tokenOf(plan, role, index, wallet),
-        codec: clientCodecs[plan.codec],
+        codec,
         manner,
         watch: watchedBy(plan, role, index, wallet),
         riders,
         lane: manner === 'slow' ? crew.slow : crew.lane,
         sockets: crew.sockets,
-        start: () => crew.started,
+        // The rider's node has a tick, and the watcher's.
+        overtakingMs: role === 'customers' ? 0 : 2 * plan.tickMs,
       });
       crew.members.push({ index, watcher });
     }
@@ -78,9 +87,18 @@ export class WatcherCrew {
     }
   }
 
-  sample(): Partial<Record<Lane, LaneSample>> {
+  /** Looks at the ages of what is shown: of every watcher in turn, so many positions at a time. */
+  look(): void {
+    const { members } = this;
     const when = now();
-    for (const { watcher } of this.members) watcher.look(when);
+    let looked = 0;
+    for (let turn = 0; turn < members.length && looked < LOOKED; turn++) {
+      looked += members[this.nextLook % members.length]!.watcher.look(when);
+      this.nextLook++;
+    }
+  }
+
+  sample(): Partial<Record<Lane, LaneSample>> {
     const samples: Partial<Record<Lane, LaneSample>> = { [LANE_OF[this.role]]: this.lane.take() };
     if (this.plan.slow > 0) samples.slow = this.slow.take();
     return samples;
