@@ -9,11 +9,13 @@ import { adminRoutes } from './edge/admin.ts';
 import { apiRoutes, toAnswer } from './edge/api.ts';
 import { makeAuth } from './edge/auth.ts';
 import { Backlog } from './edge/backlog.ts';
+import type { DoorParts } from './edge/door.ts';
 import type { Answer, Route, RouteOptions } from './edge/http.ts';
 import { Limits } from './edge/limits.ts';
 import { Revocations } from './edge/revocations.ts';
 import { addRoutes, makeServer, type Server } from './edge/server.ts';
 import { Session } from './edge/session.ts';
+import { addEventStream } from './edge/sse.ts';
 import { staticFiles } from './edge/static.ts';
 import { addWebSocket } from './edge/ws.ts';
 import { Hub } from './fanout/hub.ts';
@@ -224,7 +226,7 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
   const sessionParts = { auth, hub, ingest, counts, subjects, node, now, config, load, backlog, revoked };
   const admission = new Bucket(config.connectsPerSecond, config.connectsPerSecond);
   let lastSession = 0;
-  addWebSocket(server.app, '/v1/ws', {
+  const door: DoorParts = {
     opened: (socket, header) =>
       new Session(socket, `${config.nodeId}-${++lastSession}`, header, sessionParts),
     sessions,
@@ -234,7 +236,9 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
     refused: (reason) => tally(counts.closes, `refused: ${reason}`),
     failed: (error) => log.error({ err: error }, 'a socket handler failed'),
     config,
-  });
+  };
+  addWebSocket(server.app, '/v1/ws', door);
+  addEventStream(server.app, '/v1/stream', door);
   return server;
 }
 
@@ -268,6 +272,7 @@ function adminServer(base: Base, { backbone, hub, ingest }: Core, { sessions, dr
 function answers({ config, log, counts }: Base): RouteOptions {
   return {
     maxBody: config.frameBytes,
+    allowedOrigins: config.allowedOrigins,
     answered: (status) => tally(counts.http, String(status)),
     failed: (error) => {
       const answer = toAnswer(error);

@@ -9,6 +9,7 @@
  * | an answer after an await | – | inside `res.cork` |
  */
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
+import { crossOrigin, isAllowed } from './origin.ts';
 
 export interface Call {
   readonly params: readonly string[];
@@ -36,6 +37,8 @@ export interface Route {
 
 export interface RouteOptions {
   readonly maxBody: number;
+  /** Origins whose pages may read the answers; none: all. */
+  readonly allowedOrigins: readonly string[];
   /** Told every answer's status. */
   readonly answered: (status: number) => void;
   /** What a thrown error becomes; it must not throw. */
@@ -76,11 +79,13 @@ export function addRoute(app: TemplatedApp, route: Route, options: RouteOptions)
       over = true;
     });
     const call = copy(req, names);
+    const origin = req.getHeader('origin');
+    const readable = isAllowed(origin, options.allowedOrigins) ? crossOrigin(origin) : {};
     const answer = (given: Answer) => {
       if (over) return;
       over = true;
       options.answered(given.status);
-      writeAnswer(res, given);
+      writeAnswer(res, { ...given, headers: { ...given.headers, ...readable } });
     };
     const run = async (body: string) => {
       let given: Answer;

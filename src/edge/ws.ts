@@ -10,29 +10,10 @@
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js';
 import { type Codec, codecs, jsonCodec } from '../protocol/codec.ts';
-import { type Answer, bearer, writeAnswer } from './http.ts';
-import type { Limits } from './limits.ts';
+import { addressOf, type DoorParts, type Refused, refusal } from './door.ts';
+import { bearer, writeAnswer } from './http.ts';
 import type { Socket } from './outbox.ts';
 import type { Session } from './session.ts';
-
-export interface WsParts {
-  /** Starts a session. */
-  readonly opened: (socket: Socket, header: string | undefined) => Session;
-  readonly sessions: Set<Session>;
-  readonly ips: Limits;
-  /** Whether one more may come in at this moment. */
-  readonly admit: () => boolean;
-  readonly refused: (reason: string) => void;
-  readonly failed: (error: unknown) => void;
-  readonly config: {
-    readonly allowedOrigins: readonly string[];
-    readonly trustProxy: boolean;
-    readonly maxSessions: number;
-    readonly frameBytes: number;
-    readonly idleTimeoutS: number;
-    readonly sendBufferBytes: number;
-  };
-}
 
 interface UserData {
   readonly codec: Codec;
@@ -45,8 +26,6 @@ interface UserData {
 /** uWebSockets.js' send results. */
 const BUFFERED = 0;
 const DROPPED = 2;
-/** Seconds after which who was refused because all came at once may come again. */
-const RETRY_S = 2;
 
 class NativeSocket implements Socket {
   readonly codec: Codec;
@@ -77,7 +56,7 @@ class NativeSocket implements Socket {
 }
 
 /** Adds the WebSocket endpoint to the app. */
-export function addWebSocket(app: TemplatedApp, path: string, parts: WsParts): void {
+export function addWebSocket(app: TemplatedApp, path: string, parts: DoorParts): void {
   const { config, sessions, ips } = parts;
   const guard = (work: () => void) => {
     try {
@@ -134,42 +113,25 @@ export function addWebSocket(app: TemplatedApp, path: string, parts: WsParts): v
 
 /** What an upgrade says of itself. */
 function copyUpgrade(res: HttpResponse, req: HttpRequest, trustProxy: boolean) {
-  const forwarded = trustProxy ? req.getHeader('x-forwarded-for').split(',').pop()?.trim() : undefined;
   return {
     offered: req.getHeader('sec-websocket-protocol'),
     key: req.getHeader('sec-websocket-key'),
     extensions: req.getHeader('sec-websocket-extensions'),
     origin: req.getHeader('origin'),
     header: bearer(req.getHeader('authorization')),
-    ip: forwarded || Buffer.from(res.getRemoteAddressAsText()).toString(),
+    ip: addressOf(res, req, trustProxy),
   };
 }
 
-interface Refused {
-  readonly reason: string;
-  readonly answer: Answer;
-}
-
 /** The codec of a session that may begin, which then counts for its address; or why it may not. */
-function enter(asked: ReturnType<typeof copyUpgrade>, parts: WsParts): Codec | Refused {
-  const { config, sessions, ips } = parts;
-  const { offered, origin, ip } = asked;
-  const refuse = (reason: string, status: number, body: string) => ({ reason, answer: { status, body } });
-  const retry = (reason: string, body: string, seconds: number) => ({
-    reason,
-    answer: { status: 503, body, headers: { 'Retry-After': String(seconds) } },
-  });
-  const codec = chooseCodec(offered);
+function enter(asked: ReturnType<typeof copyUpgrade>, parts: DoorParts): Codec | Refused {
+  const codec = chooseCodec(asked.offered);
   if (codec === undefined) {
     const known = codecs.map((c) => c.subprotocol).join(' or ');
-    return refuse('subprotocol', 400, `name the WebSocket sub-protocol ${known}`);
+    const answer = { status: 400, body: `name the WebSocket sub-protocol ${known}` };
+    return { reason: 'subprotocol', answer };
   }
-  if (origin !== '' && config.allowedOrigins.length > 0 && !config.allowedOrigins.includes(origin))
-    return refuse('origin', 403, 'this origin is not in ALLOWED_ORIGINS');
-  if (sessions.size >= config.maxSessions) return retry('full', 'this node is full', 5);
-  if (!parts.admit()) return retry('rate', 'too many new sessions at once', RETRY_S);
-  if (!ips.enter(ip)) return retry('ip', 'too many sessions from this address', 30);
-  return codec;
+  return refusal(asked.origin, asked.ip, parts) ?? codec;
 }
 
 /** The first sub-protocol both know; JSON if the client names none. */
