@@ -133,7 +133,7 @@ const TABLE = {
   ramp: decimal('S', 5, 0, 3600, 'seconds over which all of them join'),
   seconds: decimal('S', 30, 1, 86_400, 'seconds measured after that'),
 
-  churn: share('share of the watchers that leave and come back, per minute'),
+  churn: decimal('SHARE', 0, 0, 60, 'share of the watchers that leave and come back, per minute'),
   slow: share('share of the watchers that read 1 kB/s'),
   dead: share('share of the watchers that stop reading, and never close'),
   drops: text('SPEC', '', 'networks that come and go: 0.3x5/20 is 30 % of riders and customers, 5 s off, 20 s on', drops),

@@ -88,7 +88,7 @@ export class Rider {
       tally.excuse(index, this.acknowledged + 1, from - 1);
       this.acknowledged = from - 1; // passed over, but not counted
     }
-    if (from < this.last) tally.excuse(index, from, this.last - 1);
+    tally.excuse(index, from, this.last); // the newest of them too: it is late, and the next may overtake it
     for (let first = from; first <= this.last; first += this.perFrame)
       this.send(first, Math.min(this.last, first + this.perFrame - 1));
   }

@@ -129,7 +129,7 @@ export interface RiderSample {
   readonly refused: Readonly<Record<string, number>>;
   /** Pings that were due, but too old by the time there was a socket. */
   readonly givenUp: number;
-  /** Pings that need not be shown: refused, older ones of a batch, and of riders who stood still. */
+  /** Pings that need not be shown: refused, sent late or again in a batch, and of riders who stood still. */
   readonly excused: readonly Pings[];
   /** From when a ping was due to when it was written to the socket; without those that had no socket. */
   readonly late: string | undefined;

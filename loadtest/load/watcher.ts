@@ -67,7 +67,8 @@ export class Watcher {
   /** Adds the ages of everything shown at the moment; returns how many. */
   look(at: number): number {
     let looked = 0;
-    if (this.link.isOpen) for (const view of this.views.values()) looked += view.look(at);
+    if (this.link.isOpen && this.parts.manner !== 'dead')
+      for (const view of this.views.values()) looked += view.look(at);
     return looked;
   }
 
