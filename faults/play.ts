@@ -38,10 +38,17 @@ export async function playRow(row: Row, { seed, quick, twins, slack, say }: Play
   say(`  ${run.problems.length === 0 ? 'passed' : `FAILED: ${run.problems.join('; ')}`} (${run.seconds} s)`);
   if (!twins || row.without.length === 0) return { run };
   const twin = await play(row, new Stage({ seed, quick, slack, without: row.without }));
-  const said =
-    twin.problems.length === 0 ? 'TWIN PASSED' : `twin failed, as it must: ${twin.problems.join('; ')}`;
-  say(`  ${said} (${twin.seconds} s)`);
+  const said = { broken: 'TWIN BROKE OFF', passed: 'TWIN PASSED', failed: 'twin failed, as it must' }[
+    fateOf(twin)
+  ];
+  say(`  ${said}: ${twin.problems.join('; ') || 'nothing was wrong'} (${twin.seconds} s)`);
   return { run, twin };
+}
+
+/** A twin that broke off proves as little as one that passed. */
+export function fateOf({ figures, problems }: Played): 'broken' | 'passed' | 'failed' {
+  if (figures === undefined) return 'broken';
+  return problems.length === 0 ? 'passed' : 'failed';
 }
 
 async function play(row: Row, stage: Stage): Promise<Played> {

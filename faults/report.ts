@@ -1,6 +1,6 @@
 /** What is written about a row: a line of JSON, a line for people. */
 import type { Figures } from './judge.ts';
-import type { Outcome } from './play.ts';
+import { fateOf, type Outcome } from './play.ts';
 import type { Extra, Row } from './row.ts';
 
 export interface Result extends Partial<Figures> {
@@ -25,13 +25,13 @@ export function resultOf(row: Row, outcome: Outcome, at: Pick<Result, 'seed' | '
   const head = { fault: row.name, number: row.number, title: row.fault, ...at };
   if ('missing' in outcome) return { ...head, passed: true, notRun: outcome.missing };
   const { run, twin } = outcome;
-  const passed = run.problems.length === 0 && (twin === undefined || twin.problems.length > 0);
+  const passed = run.problems.length === 0 && (twin === undefined || fateOf(twin) === 'failed');
   return {
     ...head,
     passed,
     ...run.figures,
     rss_slope: run.rssSlope,
-    seconds: run.seconds + (twin?.seconds ?? 0),
+    seconds: Math.round(run.seconds + (twin?.seconds ?? 0)),
     extra: run.extra,
     problems: run.problems,
     ...(twin === undefined ? {} : { twin: { without: row.without, problems: twin.problems } }),

@@ -13,7 +13,7 @@ import type { Cursor } from '../src/protocol/messages.ts';
 const NEVER = 3_600_000;
 
 /** ms by which a subscription comes too late. */
-const TOO_LATE = 200;
+const TOO_LATE = 1000;
 
 type WeakConfig = { -readonly [K in keyof Config]: Config[K] };
 

@@ -19,7 +19,7 @@ export const lateHistory: Row = {
     const read = await stage.gateway('read', `redis://127.0.0.1:${link.port}`, env);
     const write = await stage.gateway('write', redis.url, env);
     const company = stage.company([write]);
-    const orders = await stage.give(company, stage.quick ? 40 : 200);
+    const orders = await stage.give(company, stage.quick ? 40 : 80);
     const apps = await stage.watch(company, orders, orders.length, [read.url]);
     // Only what holds an order is late: neither what was published, nor what is asked.
     const isRead = (bytes: Buffer) => bytes.includes('{"') && !bytes.includes('E|');
