@@ -27,7 +27,8 @@ export async function launch<T>(
   env: NodeJS.ProcessEnv,
   ready: (line: string) => T | undefined,
 ): Promise<Process<T>> {
-  const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  // In a group of its own: a Ctrl-C in the terminal is ours, and we may want to go on for a while.
+  const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.off('exit', kill));

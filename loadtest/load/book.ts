@@ -44,7 +44,24 @@ interface LaneBook {
 }
 
 const COUNTS = ['frames', 'bytes', 'shown', 'duplicates', 'regressions', 'overtaken'] as const;
-const laneBook = (): LaneBook => ({ frames: 0, bytes: 0, shown: 0, duplicates: 0, regressions: 0, overtaken: 0, latency: new Merged(), age: new Merged() }); // biome-ignore format: zeros
+const laneBook = (): LaneBook => ({
+  frames: 0,
+  bytes: 0,
+  shown: 0,
+  duplicates: 0,
+  regressions: 0,
+  overtaken: 0,
+  latency: new Merged(),
+  age: new Merged(),
+});
+
+/** What of a gap nothing excuses, and what something does: pings, times watchers. */
+interface Loss {
+  readonly lane: Lane;
+  readonly second: number;
+  readonly pings: number;
+  readonly excused: number;
+}
 
 /** One second of the run, while samples of it may still come. */
 interface Page {
@@ -67,6 +84,8 @@ export class Book {
   /** By process, what it used in the seconds after the ramp. */
   readonly uses = new Map<string, Use[]>();
   readonly machine: number[] = [];
+  /** When the last ping was due, ms after the start. */
+  endMs: number;
   private readonly plan: Plan;
   private readonly pages = new Map<number, Page>();
   private readonly rows = new Map<number, Record<string, number | null>>();
@@ -75,6 +94,12 @@ export class Book {
 
   constructor(plan: Plan) {
     this.plan = plan;
+    this.endMs = endMs(plan);
+  }
+
+  /** It ends earlier than planned. */
+  end(ms: number): void {
+    this.endMs = Math.min(this.endMs, ms);
   }
 
   add(crew: string, sample: Sample): void {
@@ -111,7 +136,7 @@ export class Book {
 
   /** Whether a second lies between the end of the ramp and the last ping. */
   isMeasured(second: number): boolean {
-    return (second - 1) * 1000 >= this.plan.rampMs && second * 1000 <= endMs(this.plan);
+    return (second - 1) * 1000 >= this.plan.rampMs && second * 1000 <= this.endMs;
   }
 
   /** One line on the second just over. */
@@ -131,34 +156,40 @@ export class Book {
   } {
     for (const second of [...this.pages.keys()].sort((a, b) => a - b)) this.close(second);
     const lost = this.losses();
-    const last = Math.floor(endMs(this.plan) / 1000);
+    const last = Math.floor(this.endMs / 1000);
     const seconds = [...this.rows.keys()].filter((second) => second <= last).sort((a, b) => a - b);
     const names = new Set(seconds.flatMap((second) => Object.keys(this.rows.get(second)!)));
     const series: Record<string, (number | null)[]> = { second: seconds };
     for (const name of names) series[name] = seconds.map((second) => this.rows.get(second)![name] ?? null);
     const lanes: Partial<Record<Lane, LaneReport>> = {};
     for (const lane of LANES) {
-      const book = this.lanes[lane];
-      if (book === undefined) continue;
       const mine = lost.filter((loss) => loss.lane === lane);
-      series[`${lane}.lost`] = seconds.map((second) =>
-        mine.filter((loss) => loss.second === second).reduce((sum, { pings }) => sum + pings, 0),
-      );
-      const { frames, bytes, shown, overtaken, regressions, duplicates, latency, age } = book;
-      lanes[lane] = {
-        frames,
-        shown,
-        lost: mine.reduce((sum, { pings }) => sum + pings, 0),
-        overtaken: overtaken + mine.reduce((sum, loss) => sum + loss.excused, 0),
-        regressions,
-        duplicates,
-        blind: blind[lane] ?? 0,
-        bytesPerPosition: shown === 0 ? null : Math.round((bytes / shown) * 10) / 10,
-        latencyMs: latency.percentiles(),
-        ageMs: age.percentiles(),
-      };
+      const report = this.laneReport(lane, mine, blind[lane] ?? 0);
+      if (report === undefined) continue;
+      lanes[lane] = report;
+      const bySecond = new Map<number, number>();
+      for (const { second, pings } of mine) bySecond.set(second, (bySecond.get(second) ?? 0) + pings);
+      series[`${lane}.lost`] = seconds.map((second) => bySecond.get(second) ?? 0);
     }
     return { series, lanes };
+  }
+
+  private laneReport(lane: Lane, losses: readonly Loss[], blind: number): LaneReport | undefined {
+    const book = this.lanes[lane];
+    if (book === undefined) return undefined;
+    const { frames, bytes, shown, overtaken, regressions, duplicates, latency, age } = book;
+    return {
+      frames,
+      shown,
+      lost: losses.reduce((sum, { pings }) => sum + pings, 0),
+      overtaken: overtaken + losses.reduce((sum, { excused }) => sum + excused, 0),
+      regressions,
+      duplicates,
+      blind,
+      bytesPerPosition: shown === 0 ? null : Math.round((bytes / shown) * 10) / 10,
+      latencyMs: latency.percentiles(),
+      ageMs: age.percentiles(),
+    };
   }
 
   private addLane(lane: Lane, second: number, page: Page, sample: LaneSample): void {
@@ -217,13 +248,16 @@ export class Book {
     const row: Record<string, number | null> = { ...page.counts };
     for (const [lane, book] of Object.entries(page.lanes)) {
       for (const name of COUNTS) row[`${lane}.${name}`] = book[name];
-      for (const [name, merged] of [['latency', book.latency], ['age', book.age]] as const) {
+      for (const [name, merged] of [
+        ['latency', book.latency],
+        ['age', book.age],
+      ] as const) {
         const found = merged.percentiles();
         row[`${lane}.${name}P50`] = found?.p50 ?? null;
         row[`${lane}.${name}P99`] = found?.p99 ?? null;
         row[`${lane}.${name}Max`] = found?.max ?? null;
       }
-    } // biome-ignore format: pairs
+    }
     for (const [name, { cpu, rssBytes }] of Object.entries(page.uses)) {
       row[`cpu.${name}`] = cpu === null ? null : Math.round(cpu * 1000) / 1000;
       row[`rss.${name}`] = rssBytes;
@@ -238,7 +272,7 @@ export class Book {
   }
 
   /** What of the gaps nothing excuses. */
-  private losses(): { lane: Lane; second: number; pings: number; excused: number }[] {
+  private losses(): Loss[] {
     return this.gaps.map(({ lane, second, gap: [rider, from, to, watchers] }) => {
       let excused = 0;
       for (const [first, last] of this.excused.get(rider) ?? [])

@@ -65,7 +65,8 @@ function begin(members: RiderCrew | WatcherCrew, start: number): void {
   });
   let [cancel, cancelLook] = [() => {}, () => {}];
   const next = (second: number) => {
-    if (members instanceof WatcherCrew) cancelLook = at(start + (second - 1 + glance(second)) * 1000, () => members.look()); // biome-ignore format: one step
+    if (members instanceof WatcherCrew)
+      cancelLook = at(start + (second - 1 + glance(second)) * 1000, () => members.look());
     cancel = at(start + second * 1000, () => {
       const over = Math.max(second, Math.floor((now() - start) / 1000));
       say(sample(over));

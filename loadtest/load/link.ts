@@ -65,7 +65,8 @@ export class Link {
     this.socket = socket;
     socket.on('error', () => {}); // 'close' follows
     socket.on('open', () => {
-      const hello: ClientMessages['hello'] = { t: 'hello', token: this.parts.token, credit: true, client: 'ridecast-loadtest', ...this.parts.hello() }; // biome-ignore format: one message
+      const said = { token: this.parts.token, credit: true, client: 'ridecast-loadtest' };
+      const hello: ClientMessages['hello'] = { t: 'hello', ...said, ...this.parts.hello() };
       socket.send(codec.encode(hello), { binary: codec.binary });
     });
     socket.on('message', (data: Buffer) => {

@@ -2,10 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { conduct } from './conductor.ts';
 import { htmlReport } from './html.ts';
-import { helpText, OptionsError, readOptions } from './options.ts';
+import { helpText, type Options, OptionsError, readOptions } from './options.ts';
 import { formatReport } from './print.ts';
 import { isBroken } from './report.ts';
 import { foreignSite, makePlan, ownSite, processesFor } from './site.ts';
+
+/** Signals this close together are one, s. */
+const SAME_SIGNAL_S = 0.5;
+let abortedAt = 0;
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -24,7 +28,7 @@ async function main(): Promise<number> {
       plan,
       processes: processesFor(plan, options.processes),
       pids: site.pids,
-      options: { ...options },
+      options: shown(options),
       progress: say,
       enough: enough.signal,
     });
@@ -38,9 +42,20 @@ async function main(): Promise<number> {
   }
 }
 
+/** The options as the report may show them: no secrets. */
+function shown(options: Options): Record<string, unknown> {
+  const env = Object.entries(options.env).filter(([name]) => !/SECRET|URL/.test(name));
+  return { ...options, env: Object.fromEntries(env) };
+}
+
 /** The first time: report what there is. The second: go. */
 function stopEarly(enough: AbortController, say: (line: string) => void): void {
-  if (enough.signal.aborted) process.exit(130); // takes the processes along
+  if (enough.signal.aborted) {
+    // Some shells pass one Ctrl-C on twice; a second one by a person means: at once.
+    if (process.uptime() - abortedAt > SAME_SIGNAL_S) process.exit(130); // takes the processes along
+    return;
+  }
+  abortedAt = process.uptime();
   say('ending early …');
   enough.abort();
 }

@@ -75,7 +75,10 @@ const text = <T>(value: string, initial: string, meaning: string, read: (text: s
 });
 
 function urls(list: string): string[] {
-  const found = list.split(',').map((url) => url.trim().replace(/\/+$/, '')).filter(Boolean); // biome-ignore format: one step
+  const found = list
+    .split(',')
+    .map((url) => url.trim().replace(/\/+$/, ''))
+    .filter(Boolean);
   expect(
     found.every((url) => /^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')),
     'http://host:port, or several with commas between',
@@ -118,6 +121,7 @@ function codec(name: string): Plan['codec'] {
   return name as Plan['codec'];
 }
 
+// biome-ignore format: a table
 const TABLE = {
   url: text('URL', '', 'gateways that run already, with commas between; needs AUTH_SECRET or --tokens (none: starts its own)', urls),
   tokens: file('tokens instead of AUTH_SECRET: lines of {"role","sub","token"}, one of role service'),
@@ -147,17 +151,18 @@ const TABLE = {
 
   json: file('write the report as JSON; - is stdout'),
   html: file('write the report as one HTML page with charts'),
-} satisfies Record<string, Option<unknown>>; // biome-ignore format: a table
+} satisfies Record<string, Option<unknown>>;
 
 const FLAGS = {
   redis: 'start a redis-server for one node too',
   help: 'this text',
 } as const;
 
+// biome-ignore format: a table
 const LISTS = {
   env: { value: 'KEY=VALUE', meaning: 'configuration of the gateways that are started; may be repeated' },
   pid: { value: 'NAME=PID', meaning: 'with --url: a process of this machine whose CPU and memory to measure; may be repeated' },
-} as const; // biome-ignore format: a table
+} as const;
 
 type Table = { [K in keyof typeof TABLE]: ReturnType<(typeof TABLE)[K]['read']> };
 export type Options = Table & {
@@ -217,9 +222,11 @@ export function readOptions(
   }
   for (const name of Object.keys(FLAGS)) options[name] = given.flags.has(name);
   options.env = pairs('env', given.many.get('env') ?? [], /^[A-Z][A-Z0-9_]*$/, (value) => value, problems);
-  options.pid = pairs('pid', given.many.get('pid') ?? [], /^[\w-]+$/, (value) => (/^[1-9]\d*$/.test(value) ? Number(value) : undefined), problems); // biome-ignore format: one call
+  const pid = (value: string) => (/^[1-9]\d*$/.test(value) ? Number(value) : undefined);
+  options.pid = pairs('pid', given.many.get('pid') ?? [], /^[\w-]+$/, pid, problems);
   if (options.help === true) return options as unknown as Options;
-  problems.push(...contradictions(options as unknown as Options, new Set([...given.one.keys(), ...given.many.keys(), ...given.flags]), env)); // biome-ignore format: one call
+  const named = new Set([...given.one.keys(), ...given.many.keys(), ...given.flags]);
+  problems.push(...contradictions(options as unknown as Options, named, env));
   if (problems.length > 0) throw new OptionsError(problems);
   return options as unknown as Options;
 }

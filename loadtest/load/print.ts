@@ -27,23 +27,25 @@ export function formatReport(report: LoadReport): string {
     const found = report.lanes[lane];
     if (found !== undefined) rows.push(...laneRows(NAMES[lane], found));
   }
+  // biome-ignore format: a table
   rows.push(
     ['sockets', `${sockets.connects} connects (${times(sockets.connectMs)}), ${sockets.reconnects} of them again, ${sockets.failed} failed`],
     ['', `closed by others: ${closes.join(', ') || 'none'}${sockets.deniedWatches > 0 ? `; ${sockets.deniedWatches} WATCHES REFUSED` : ''}`],
     ['orders', `${orders.given} given, ${orders.ended} ended, ${orders.watchersTold} customers' sockets told`],
     ...processRows(report),
     ...generatorRows(generator, pings.lateMs),
-  ); // biome-ignore format: a table
+  );
   return rows.map(([name, text]) => `${name.padEnd(14)}${text}`).join('\n');
 }
 
 function laneRows(name: string, lane: LaneReport): [string, string][] {
+  // biome-ignore format: a table
   return [
     [name, `${lane.shown} positions shown in ${lane.frames} frames, ${lane.bytesPerPosition ?? '–'} bytes each`],
     ['', `ping to watcher: ${times(lane.latencyMs)}`],
     ['', `age of what is shown: ${times(lane.ageMs)}`],
     ['', `lost ${lane.lost}, regressions ${lane.regressions}, duplicates ${lane.duplicates}, never seen ${lane.blind}, overtaken ${lane.overtaken}`],
-  ]; // biome-ignore format: a table
+  ];
 }
 
 function processRows({ processes, cpuSecondsPerMillionShown: perMillion }: LoadReport): [string, string][] {
@@ -70,7 +72,7 @@ function generatorRows(
     const seconds = hot.map((crew) => `${crew.name} in ${crew.saturatedSeconds} of ${crew.seconds} s`);
     rows.push([
       '',
-      `THE GENERATOR WAS THE LIMIT (${seconds.join(', ')}): the gateway may be better than this`,
+      `THE GENERATOR WAS THE LIMIT (${seconds.join(', ')}): the gateway may be better than this; see --processes`,
     ]);
   }
   if (machineFull) rows.push(['', 'THE MACHINE WAS FULL: generator and gateway took CPU from each other']);

@@ -29,7 +29,8 @@ export class Probes {
     const uses: Record<string, Use> = {};
     for (const [name, pid] of Object.entries(this.pids)) {
       const [then, now] = [this.before[name], after[name]];
-      uses[name] = { cpu: then == null || now == null ? null : (now - then) / seconds, rssBytes: rss(pid) };
+      const cpu = then == null || now == null ? null : Math.max(0, now - then) / seconds;
+      uses[name] = { cpu, rssBytes: sum(family(pid).map(rss)) };
     }
     const ticks = machineTicks();
     const machine =
@@ -43,8 +44,26 @@ export class Probes {
   }
 
   private read(): Record<string, number | null> {
-    return Object.fromEntries(Object.entries(this.pids).map(([name, pid]) => [name, cpuSeconds(pid)]));
+    return Object.fromEntries(
+      Object.entries(this.pids).map(([name, pid]) => [name, sum(family(pid).map(cpuSeconds))]),
+    );
   }
+}
+
+/** A process and those it started: a gateway may be several. */
+function family(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    return [pid, ...children.flatMap((child) => family(Number(child)))];
+  } catch {
+    return [pid];
+  }
+}
+
+/** Of what is known; null if nothing is. */
+function sum(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === 0 ? null : known.reduce((total, value) => total + value, 0);
 }
 
 function rss(pid: number): number | null {

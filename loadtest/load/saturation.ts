@@ -1,10 +1,10 @@
 /** When the generator, and not the gateway, makes the numbers. */
 import type { SelfSample } from './tally.ts';
 
-/** Beyond either of these, in one second, a process of the generator is the limit. */
+/** Beyond either of these a process of the generator is the limit: late for a hundredth of a second's time, or busy. */
 export const LAG_LIMIT_MS = 20;
 export const CPU_LIMIT = 0.9;
-/** More than this share of its seconds: the run is marked. One in so many a busy machine may cost. */
+/** More than this share of its seconds: the run is marked. */
 export const SATURATED_SHARE = 0.1;
 /** All cores this busy, on average: nobody got what they asked for. */
 const MACHINE_LIMIT = 0.95;

@@ -110,8 +110,8 @@ export function makePlan(options: Options, site: Site): Plan {
 }
 
 /** What one process of the generator does with half a core: measured, see docs/loadtest.md. */
-const FRAMES_PER_PROCESS = 15_000;
-const POSITIONS_PER_PROCESS = 300_000;
+const FRAMES_PER_PROCESS = 12_000;
+const POSITIONS_PER_PROCESS = 1_000_000;
 const SOCKETS_PER_PROCESS = 10_000;
 
 /** How many processes each role needs so that none of them is the limit; never more than there are cores. */
@@ -134,5 +134,10 @@ export function processesFor(plan: Plan, wanted: Partial<Record<Role, number>>):
     const count = Math.ceil(Math.max(load, headcount(plan, role) / SOCKETS_PER_PROCESS));
     return wanted[role] ?? Math.max(1, Math.min(availableParallelism(), count));
   };
-  return { riders: needed('riders'), customers: needed('customers'), partners: needed('partners'), operators: needed('operators') }; // biome-ignore format: all roles
+  return {
+    riders: needed('riders'),
+    customers: needed('customers'),
+    partners: needed('partners'),
+    operators: needed('operators'),
+  };
 }
