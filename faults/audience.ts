@@ -21,10 +21,15 @@ export class Audience {
   private lastCall = 0;
   private lastApp = 0;
 
-  /** Opens apps in one more process. Gives their ids; they may not be connected yet. */
-  open(specs: readonly Omit<AppSpec, 'id'>[]): number[] {
+  /**
+   * Opens apps in one more process. Gives their ids; they may not be connected yet.
+   * @param exec the beginning of a command line that the process is run by
+   */
+  open(specs: readonly Omit<AppSpec, 'id'>[], exec: readonly string[] = []): number[] {
     const apps = specs.map((spec) => ({ ...spec, id: ++this.lastApp }));
-    const child = fork(fileURLToPath(new URL('./crowd.js', import.meta.url)), { stdio: 'inherit' });
+    const [execPath, ...execArgv] = [...exec, process.execPath];
+    const crowd = fileURLToPath(new URL('./crowd.js', import.meta.url));
+    const child = fork(crowd, { stdio: 'inherit', execPath, execArgv });
     const end = () => child.kill('SIGKILL');
     process.once('exit', end);
     child.once('exit', () => process.off('exit', end));

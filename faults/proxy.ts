@@ -60,9 +60,9 @@ export class FaultProxy {
     server.on('connection', (client) => this.join(client, target));
   }
 
-  /** Listens on 127.0.0.1. @param target the port it leads to, asked for at every connection */
-  static async start(target: () => number): Promise<FaultProxy> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, '127.0.0.1');
+  /** @param target the port it leads to, asked for at every connection. @param host the address it listens on */
+  static async start(target: () => number, host = '127.0.0.1'): Promise<FaultProxy> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, host);
     await once(server, 'listening');
     return new FaultProxy(server, (server.address() as { port: number }).port, target);
   }

@@ -8,6 +8,8 @@ import { fixNumbered } from './sights.ts';
 export class Riders {
   private readonly clients: readonly (readonly [order: string, rider: RiderClient])[];
   private readonly ledger: Ledger;
+  /** Called when a fix goes out. */
+  onPing: (order: string, n: number) => void = () => {};
   private timer: NodeJS.Timeout | undefined;
 
   private constructor(clients: Riders['clients'], ledger: Ledger) {
@@ -31,7 +33,9 @@ export class Riders {
     for (const [order, rider] of this.clients) {
       const { sent } = rider;
       rider.ping(fixNumbered(sent));
-      if (rider.sent > sent) this.ledger.fix(order, sent);
+      if (rider.sent === sent) continue;
+      this.ledger.fix(order, sent);
+      this.onPing(order, sent);
     }
   }
 

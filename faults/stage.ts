@@ -11,6 +11,7 @@ import { Audience } from './audience.ts';
 import { Company, whoOf } from './company.ts';
 import { type Figures, judge } from './judge.ts';
 import { Ledger } from './ledger.ts';
+import { Namespace } from './namespace.ts';
 import { FaultProxy } from './proxy.ts';
 import { Riders } from './riders.ts';
 import { type AppSpec, type ClientProtection, clientProtections } from './sights.ts';
@@ -127,17 +128,28 @@ export class Stage {
   }
 
   /** @param target the port it leads to, or where to ask for it at every connection */
-  async proxy(target: number | (() => number)): Promise<FaultProxy> {
-    return this.owned(await FaultProxy.start(typeof target === 'number' ? () => target : target));
+  async proxy(target: number | (() => number), host?: string): Promise<FaultProxy> {
+    return this.owned(await FaultProxy.start(typeof target === 'number' ? () => target : target, host));
+  }
+
+  namespace(): Namespace {
+    return this.owned(Namespace.create());
   }
 
   /** A gateway process; what the twin runs without is off in it. `env` adds to and overrides the times of a run. */
-  async gateway(name: string, redisUrl: string, env: Record<string, string> = {}): Promise<GatewayNode> {
+  async gateway(
+    name: string,
+    redisUrl: string,
+    env: Record<string, string> = {},
+    inside?: Namespace,
+  ): Promise<GatewayNode> {
+    const host = inside?.inner ?? '127.0.0.1';
     const main = fileURLToPath(new URL('./gateway.js', import.meta.url));
     const numbers = Object.fromEntries(Object.entries(TIMES).map(([key, ms]) => [key, String(ms)]));
     const all = {
       PATH: process.env.PATH,
-      HOST: '127.0.0.1',
+      HOST: host,
+      ADMIN_HOST: host,
       PORT: '0',
       ADMIN_PORT: '0',
       NODE_ID: name,
@@ -151,7 +163,8 @@ export class Stage {
       ...numbers,
       ...env,
     };
-    const started = await launch(process.execPath, [main], all, (line) =>
+    const [file, ...args] = [...(inside?.exec ?? []), process.execPath, main];
+    const started = await launch(file!, args, all, (line) =>
       line.includes('ridecast listens')
         ? (JSON.parse(line) as { port: number; adminPort: number })
         : undefined,
@@ -160,9 +173,9 @@ export class Stage {
     this.rssSamples.set(started.pid, []);
     return this.owned({
       name,
-      url: `http://127.0.0.1:${port}`,
+      url: `http://${host}:${port}`,
       port,
-      adminUrl: `http://127.0.0.1:${adminPort}`,
+      adminUrl: `http://${host}:${adminPort}`,
       pid: started.pid,
       signal: (signal) => void process.kill(started.pid, signal),
       stop: () => {
@@ -201,6 +214,7 @@ export class Stage {
     count: number,
     urls: readonly string[],
     more: Partial<AppSpec> = {},
+    inside?: Namespace,
   ): Promise<number[]> {
     const specs = Array.from({ length: count }, async (_, i) => {
       const order = orders[i % orders.length]!;
@@ -208,7 +222,7 @@ export class Stage {
       const without = [...this.off].filter((name): name is ClientProtection => name in clientProtections);
       return { urls, first: i, token, orders: [order], without, ...more };
     });
-    const ids = this.audience.open(await Promise.all(specs));
+    const ids = this.audience.open(await Promise.all(specs), inside?.exec);
     await this.until('every app is live', () => this.audience.ready(ids), 30_000);
     return ids;
   }

@@ -6,6 +6,7 @@ import { eatReply } from './eat-reply.ts';
 import { failoverFewer, failoverMore, failoverSame } from './failover.ts';
 import { flushAll } from './flushall.ts';
 import { halfOpen } from './half-open.ts';
+import { halfOpenDrop } from './half-open-drop.ts';
 import { lateHistory } from './late-history.ts';
 import { orderEnds } from './order-ends.ts';
 import { overflow } from './overflow.ts';
@@ -17,6 +18,7 @@ import { silentRedis } from './silent-redis.ts';
 import { staleAfterStall } from './stale-after-stall.ts';
 import { stall } from './stall.ts';
 import { stalledReader } from './stalled-reader.ts';
+import { thinLine } from './thin-line.ts';
 import { trimmed } from './trimmed.ts';
 
 export const rows: readonly Row[] = [
@@ -26,6 +28,7 @@ export const rows: readonly Row[] = [
   clientKill,
   overflow,
   halfOpen,
+  halfOpenDrop,
   silentRedis,
   redisHangs,
   restartEmpty,
@@ -39,5 +42,6 @@ export const rows: readonly Row[] = [
   shuffledPings,
   stalledReader,
   staleAfterStall,
+  thinLine,
   orderEnds,
 ];
