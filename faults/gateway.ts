@@ -1,4 +1,7 @@
-/** A gateway for fault runs: as src/main.ts starts it, but for the protections named in FAULTS_OFF. */
+/**
+ * A gateway for fault runs: as src/main.ts starts it, but for the protections named in FAULTS_OFF. Its clock is off by
+ * FAULTS_CLOCK_MS, and the other way after each SIGUSR2.
+ */
 import { redisBackbone } from '../src/backbone/redis/redis.ts';
 import { loadConfig } from '../src/config.ts';
 import { startGateway } from '../src/gateway.ts';
@@ -16,7 +19,12 @@ const backbone = redisBackbone({
   positionTtlMs: config.positionTtlMs,
   log,
 });
-const gateway = await startGateway(config, { backbone: weakBackbone(backbone, off), log });
+let skew = Number(process.env.FAULTS_CLOCK_MS ?? 0);
+process.on('SIGUSR2', () => {
+  skew = -skew;
+});
+const now = () => Date.now() + skew;
+const gateway = await startGateway(config, { backbone: weakBackbone(backbone, off), log, now });
 process.on('SIGTERM', () => {
   gateway.drain().then(
     () => process.exit(0),

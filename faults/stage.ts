@@ -12,6 +12,7 @@ import { Company, whoOf } from './company.ts';
 import { type Figures, judge } from './judge.ts';
 import { Ledger } from './ledger.ts';
 import { Namespace } from './namespace.ts';
+import { Phone } from './phone.ts';
 import { FaultProxy } from './proxy.ts';
 import { Riders } from './riders.ts';
 import { type AppSpec, type ClientProtection, clientProtections } from './sights.ts';
@@ -230,6 +231,13 @@ export class Stage {
   /** The riders of these orders, connected to that gateway. */
   async riders(company: Company, orders: readonly string[], url: string): Promise<Riders> {
     return this.owned(await Riders.start(company, orders, url));
+  }
+
+  /** The phone of an order's rider, connected to that gateway. */
+  async phone(company: Company, order: string, url: string): Promise<Phone> {
+    const phone = this.owned(new Phone(url, await company.mint('rider', whoOf(order).rider)));
+    await phone.start();
+    return phone;
   }
 
   /** The fault begins. */

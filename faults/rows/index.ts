@@ -1,6 +1,7 @@
 /** The rows, in the order they are run. */
 import type { Row } from '../row.ts';
 import { clientKill } from './client-kill.ts';
+import { clockSkew } from './clock-skew.ts';
 import { deploy } from './deploy.ts';
 import { eatReply } from './eat-reply.ts';
 import { failoverFewer, failoverMore, failoverSame } from './failover.ts';
@@ -14,6 +15,7 @@ import { redisHangs } from './redis-hangs.ts';
 import { restartEmpty } from './restart-empty.ts';
 import { shuffledPings } from './shuffled-pings.ts';
 import { sigkill } from './sigkill.ts';
+import { silentFlood } from './silent-flood.ts';
 import { silentRedis } from './silent-redis.ts';
 import { staleAfterStall } from './stale-after-stall.ts';
 import { stall } from './stall.ts';
@@ -40,8 +42,10 @@ export const rows: readonly Row[] = [
   lateHistory,
   eatReply,
   shuffledPings,
+  clockSkew,
   stalledReader,
   staleAfterStall,
   thinLine,
+  silentFlood,
   orderEnds,
 ];

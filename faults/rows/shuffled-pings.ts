@@ -1,9 +1,4 @@
-import { Connection } from '../../loadtest/connection.ts';
-import { jsonCodec } from '../../src/protocol/codec.ts';
-import type { ClientMessages } from '../../src/protocol/messages.ts';
-import { whoOf } from '../company.ts';
 import type { Row } from '../row.ts';
-import { fixNumbered } from '../sights.ts';
 
 const WINDOW = 20;
 const DOUBLED = 0.1;
@@ -25,20 +20,11 @@ export const shuffledPings: Row = {
     stage.injected();
     await Promise.all(
       orders.map(async (order, i) => {
-        const { rider } = whoOf(order);
-        const token = await company.mint('rider', rider);
-        const phone = new Connection({ url: urls[i % urls.length]!, token, codec: jsonCodec, hello: () => ({ rider: {} }), welcomed() {}, received() {} }); // biome-ignore format: one call
-        stage.finally(() => phone.close());
-        await phone.start();
+        const phone = await stage.phone(company, order, urls[i % urls.length]!);
         const arrivals = shuffled(stage.quick ? 300 : 1500, () => stage.random());
         stage.ledger.fix(order, Math.max(...arrivals));
         for (const [nth, taken] of arrivals.entries()) {
-          const seq = stage.without('numbering') ? nth + 1 : taken + 1;
-          const ping: ClientMessages['ping'] = {
-            t: 'ping',
-            pings: [{ seq, at: Date.now(), ...fixNumbered(taken) }],
-          };
-          phone.send(ping);
+          phone.ping(taken, stage.without('numbering') ? nth + 1 : taken + 1);
           if (nth % 5 === 0) await stage.pause(10);
         }
       }),
