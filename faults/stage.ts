@@ -1,6 +1,6 @@
 /** Where a row plays: starts the real things, notes when the fault came and went, and stops all of it. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import { Namespace } from './namespace.ts';
 import { Phone } from './phone.ts';
 import { FaultProxy } from './proxy.ts';
 import { Riders } from './riders.ts';
+import { RssSampler } from './rss.ts';
 import { type AppSpec, type ClientProtection, clientProtections } from './sights.ts';
 import { switches } from './switches.ts';
 
@@ -62,7 +63,6 @@ export interface StageOptions {
   readonly without: readonly string[];
 }
 
-const RSS_EVERY_MS = 250;
 const LOOK_MS = 10;
 /** A twin may never come right: in a short run nobody waits for longer. */
 const QUICK_TWIN_MS = 4000;
@@ -79,7 +79,7 @@ export class Stage {
   readonly slack: number;
   private readonly off: ReadonlySet<string>;
   private readonly undo: (() => Promise<void>)[] = [];
-  private readonly rssSamples = new Map<number, [ms: number, bytes: number][]>();
+  private readonly sampler = new RssSampler();
   private state: number;
   private injectedAt = 0;
   private healedAt = 0;
@@ -90,8 +90,7 @@ export class Stage {
     this.state = seed;
     this.off = new Set(without);
     this.undo.push(() => this.audience.stop());
-    const sampler = setInterval(() => this.sampleRss(), RSS_EVERY_MS);
-    this.undo.push(async () => clearInterval(sampler));
+    this.undo.push(() => this.sampler.stop());
   }
 
   /** Whether this is the twin, and that protection is off. */
@@ -171,7 +170,7 @@ export class Stage {
         : undefined,
     );
     const { port, adminPort } = started.ready;
-    this.rssSamples.set(started.pid, []);
+    this.sampler.follow(started.pid);
     return this.owned({
       name,
       url: `http://${host}:${port}`,
@@ -180,7 +179,7 @@ export class Stage {
       pid: started.pid,
       signal: (signal) => void process.kill(started.pid, signal),
       stop: () => {
-        this.rssSamples.delete(started.pid);
+        this.sampler.forget(started.pid);
         return started.stop();
       },
     });
@@ -293,10 +292,9 @@ export class Stage {
     return judge({ ledger, sights, injectedAt, healedAt, endedAt: Date.now(), resets, gone });
   }
 
-  /** How the gateways' memory grew since the first third of the run, MB a minute, the worst of them. */
+  /** How the gateways' memory grew, MB a minute. */
   rssSlope(): number {
-    const slopes = [...this.rssSamples.values()].filter((samples) => samples.length >= 6).map(slope);
-    return Math.round(Math.max(0, ...slopes) * 10) / 10;
+    return this.sampler.slope();
   }
 
   /**
@@ -339,41 +337,4 @@ export class Stage {
   async clear(): Promise<void> {
     for (const undo of this.undo.splice(0).reverse()) await undo().catch(() => {});
   }
-
-  /** Memory of a gateway now, bytes; NaN if it is gone or there is no /proc. */
-  rss(node: GatewayNode): number {
-    return rssOf(node.pid);
-  }
-
-  private sampleRss(): void {
-    for (const [pid, samples] of this.rssSamples) {
-      const bytes = rssOf(pid);
-      if (!Number.isNaN(bytes)) samples.push([Date.now(), bytes]);
-    }
-  }
-}
-
-function rssOf(pid: number): number {
-  try {
-    return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-  } catch {
-    return Number.NaN;
-  }
-}
-
-/** The straight line through the later two thirds, MB a minute. */
-function slope(all: readonly (readonly [number, number])[]): number {
-  const samples = all.slice(Math.floor(all.length / 3));
-  const meanT = mean(samples.map(([ms]) => ms));
-  const meanB = mean(samples.map(([, bytes]) => bytes));
-  let [over, under] = [0, 0];
-  for (const [ms, bytes] of samples) {
-    over += (ms - meanT) * (bytes - meanB);
-    under += (ms - meanT) ** 2;
-  }
-  return under === 0 ? 0 : (over / under / 2 ** 20) * 60_000;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
 }

@@ -1,4 +1,5 @@
 import type { Row } from '../row.ts';
+import { rssOf } from '../rss.ts';
 
 /** Enough to fill the buffers of the kernel at both ends, megabytes each. */
 const EVENTS = 500;
@@ -25,10 +26,10 @@ export const stalledReader: Row = {
     stage.injected();
     stage.audience.pause(stalled);
     await stage.audience.collect(); // in order: they have stopped
-    const rss = stage.rss(nodes[0]!);
+    const rss = rssOf(nodes[0]!.pid);
     company.padding = BYTES;
     for (let i = 0; i < EVENTS; i++) await Promise.all(orders.map((order) => company.post(order)));
-    const grown = (stage.rss(nodes[0]!) - rss) / 2 ** 20;
+    const grown = (rssOf(nodes[0]!.pid) - rss) / 2 ** 20;
     stage.healed();
     stage.audience.resume(stalled);
     await stage.quiet(8000);
