@@ -11,6 +11,8 @@ const METRES_PER_DEGREE = 111_195;
 /** Of the synthetic city. */
 const BLOCK_M = 120;
 const BLOCKS = 50;
+/** From ping to ping, along the street: round a corner too, nobody would think they had not moved. */
+const LEAST_STEP_M = 3;
 const HEADINGS = [90, 0, 270, 180] as const;
 
 export async function makeMotion(plan: Plan): Promise<Motion> {
@@ -34,7 +36,8 @@ function cityMotion(plan: Plan): Motion {
     const [width, height] = [Math.floor(roll('width', 2, 12)), Math.floor(roll('height', 2, 12))];
     const west = Math.floor(roll('west', 0, BLOCKS - width + 1)) - BLOCKS / 2;
     const south = Math.floor(roll('south', 0, BLOCKS - height + 1)) - BLOCKS / 2;
-    const [speed, around] = [roll('speed', 4, 9), 2 * (width + height) * BLOCK_M];
+    const speed = Math.max(roll('speed', 4, 9), LEAST_STEP_M * plan.hz);
+    const around = 2 * (width + height) * BLOCK_M;
     const [w, h] = [width * BLOCK_M, height * BLOCK_M];
     let s = (roll('start', 0, around) + (speed * ms) / 1000) % around;
     const sides = [w, h, w, h];

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type Role as ProtocolRole, roles } from '../../src/protocol/messages.ts';
 import { Backend } from '../backend.ts';
-import type { Plan } from './plan.ts';
+import { headcount, type Plan } from './plan.ts';
 
 export interface Wallet {
   /** The `sub` of the index-th of a role. */
@@ -41,7 +41,7 @@ function readWallet(file: string, plan: Plan): Wallet {
     ['rider', plan.riders],
     ['customer', plan.customersPerOrder > 0 ? 1 : 0],
     ['partner', plan.partners],
-    ['operator', plan.operators + plan.zoneWatchers > 0 ? 1 : 0],
+    ['operator', headcount(plan, 'operators') > 0 ? 1 : 0],
   ];
   const short = needed.filter(([role, count]) => badges.get(role)!.length < count);
   if (short.length > 0) {
