@@ -96,7 +96,7 @@ export class OrderChannel implements Channel {
       cursor: this.log.cursor!,
       order: viewOf(order, audience),
       ...(reset === undefined ? {} : { reset }),
-      ...(missed !== undefined && missed.entries.length > 0
+      ...(reset === undefined && missed !== undefined && missed.entries.length > 0
         ? { events: missed.entries.map((fact) => toEvent(fact, audience)) }
         : {}),
     };
