@@ -10,7 +10,7 @@ import { citySquare } from '../loadtest/load/motion.ts';
 import { helpText, type OptionsError, readOptions } from '../loadtest/load/options.ts';
 import { dueMs, endMs, firstSeq, joinMs, type Plan } from '../loadtest/load/plan.ts';
 import { recalling } from '../loadtest/load/recall.ts';
-import type { LoadReport } from '../loadtest/load/report.ts';
+import { type LoadReport, shortfallsOf } from '../loadtest/load/report.ts';
 import { isSaturated, spoils } from '../loadtest/load/saturation.ts';
 import { SelfMeter } from '../loadtest/load/self.ts';
 import { foreignSite, makePlan, processesFor } from '../loadtest/load/site.ts';
@@ -107,7 +107,14 @@ describe('a load test', () => {
   it('sends every ping that is due, and all are acknowledged', () => {
     const sent = pingsOf(plan).length;
     expect(sent).toBeGreaterThan(80);
-    expect(report.pings).toMatchObject({ sent, acknowledged: sent, resent: 0, refused: {}, givenUp: 0 });
+    expect(report.pings).toMatchObject({
+      sent,
+      acknowledged: sent,
+      resent: 0,
+      refused: {},
+      givenUp: 0,
+      unsent: 0,
+    });
   });
 
   it('shows each ping once to everybody who watches', () => {
@@ -133,6 +140,7 @@ describe('a load test', () => {
       closes: {},
       deniedWatches: 0,
     });
+    expect(report.sockets.missing).toBe(0);
     expect(report.orders).toEqual({ given: 20, ended: 20, watchersTold: 40 });
   });
 
@@ -171,6 +179,31 @@ describe('a load test', () => {
     }
     const sum = (column: readonly (number | null)[]) => column.reduce<number>((all, n) => all + (n ?? 0), 0);
     expect(sum(report.series.sent!)).toBe(report.pings.sent);
+  });
+
+  it('names what should not have happened, and nothing if all went well', () => {
+    expect(report.shortfalls).toEqual([]);
+    const { lanes, pings, sockets, orders } = report;
+    const bad = {
+      ...report,
+      lanes: {
+        order: { ...lanes.order!, lost: 1, regressions: 2 },
+        zone: { ...lanes.zone!, lost: 3, blind: 1 },
+      },
+      pings: { ...pings, acknowledged: pings.sent - 4, unsent: 5 },
+      sockets: { ...sockets, missing: 6, deniedWatches: 7 },
+      orders: { ...orders, ended: orders.given - 8 },
+    };
+    expect(shortfallsOf(bad)).toEqual([
+      '4 positions lost',
+      '2 positions gone back',
+      '1 riders never seen by a watcher',
+      '4 pings not acknowledged',
+      '5 pings not sent for want of a socket',
+      '6 sockets not open at the end',
+      '7 watches refused',
+      '8 orders that could not be ended',
+    ]);
   });
 
   it('keeps secrets out of what it writes', () => {
@@ -266,7 +299,7 @@ describe('a load test that does not go well', () => {
       expect(lanes.order).toMatchObject({ lost, shown: pings.sent - lost, regressions: 0, duplicates: 0 });
       expect(lanes.partner).toMatchObject({ lost: 0 });
       expect(Math.max(...series['order.lost']!.map(Number))).toBeGreaterThan(0);
-      expect(command.output).toContain('lost 10, regressions 0');
+      expect(command.output).toContain('NOT WELL: 10 positions lost\n');
     } finally {
       await gateway.stop();
     }
@@ -347,6 +380,11 @@ describe('a load test that does not go well', () => {
     } finally {
       await gateway.stop();
     }
+    const nowhere = new Command(`--json ${file('no')}/x --html ${folder}`);
+    expect(await nowhere.ended).toBe(2);
+    expect(nowhere.output).toMatch(
+      /--json .*no\/x: expected a file that can be written(.|\n)*--html .*: expected a file/,
+    );
     const nobody = new Command(`--url ${gateway.url} --riders 1`);
     expect(await nobody.ended).toBe(2);
     expect(nobody.output).toContain(`${gateway.url}/v1/orders/`);
@@ -470,6 +508,10 @@ describe('a view', () => {
     expect(found(lane)).toEqual({ ...nothing, shown: 2, overtaken: 2, gaps: [[0, 2, 2, 1]] });
     view.take([1, 0, [tuple(1, 9)]], 9000, false, 2000);
     expect(found(lane)).toEqual({ ...nothing, shown: 1, overtaken: 3 });
+    see(tuple(1, 13));
+    expect(found(lane)).toEqual({ ...nothing, shown: 1, overtaken: 3 });
+    see(tuple(1, 17));
+    expect(found(lane)).toEqual({ ...nothing, shown: 1, overtaken: 2, gaps: [[0, 14, 14, 1]] });
   });
 
   it('expects nothing of positions from before it watched', () => {

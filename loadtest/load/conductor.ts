@@ -71,18 +71,18 @@ async function playAll(run: Run, crews: readonly CrewProcess[], book: Book): Pro
   for (const crew of crews) crew.say({ t: 'start', start, wall });
   await pause(LEAD_MS);
   const probes = new Probes(run.pids);
+  let second = 1;
   let cancel = () => {};
-  const look = (second: number) => {
-    cancel = at(start + second * 1000, () => {
-      const { uses, machine } = probes.take();
-      book.probe(second, uses, machine);
-      const phase = second * 1000 <= plan.rampMs ? 'ramp' : 'run ';
-      if (second > 1)
-        progress(`${phase} ${second} of ${Math.ceil(endMs(plan) / 1000)} s: ${book.line(second - 1)}`);
-      look(second + 1);
-    });
+  const probe = () => {
+    const { uses, machine } = probes.take();
+    book.probe(second, uses, machine);
+    const phase = second * 1000 <= plan.rampMs ? 'ramp' : 'run ';
+    const total = Math.ceil(endMs(plan) / 1000);
+    if (second > 1) progress(`${phase} ${second} of ${total} s: ${book.line(second - 1)}`);
+    second++;
+    cancel = at(start + second * 1000, probe);
   };
-  look(1);
+  cancel = at(start + second * 1000, probe);
   const over = pause(start + endMs(plan) - now(), undefined, { signal: enough }).catch(() => {
     const ms = now() - start;
     book.end(ms);
@@ -90,6 +90,8 @@ async function playAll(run: Run, crews: readonly CrewProcess[], book: Book): Pro
   });
   try {
     await Promise.race([over, ...crews.map((crew) => crew.broken)]);
+    cancel();
+    if (second * 1000 <= book.endMs) probe(); // the last one is due at this very moment
   } finally {
     cancel();
   }
@@ -100,20 +102,23 @@ async function judgeAll(plan: Plan, crews: readonly CrewProcess[]): Promise<Verd
   const newest = new Uint32Array(plan.riders);
   const riding = crews.filter(({ part }) => part.role === 'riders');
   const settled = riding.map((crew) => crew.ask({ t: 'settle', within: ANSWER_MS }, 'settled'));
-  for (const { newest: theirs } of await Promise.all(settled)) {
-    for (const [rider, seq] of theirs.entries()) if (seq > 0) newest[rider] = seq;
+  let [missing, unsent, denied] = [0, 0, 0];
+  for (const theirs of await Promise.all(settled)) {
+    for (const [rider, seq] of theirs.newest.entries()) if (seq > 0) newest[rider] = seq;
+    missing += theirs.missing;
+    unsent += theirs.unsent;
   }
   await pause(SETTLE_TICKS * plan.tickMs);
   const blind: Partial<Record<Lane, number>> = {};
-  let denied = 0;
   for (const crew of crews) {
     const { role } = crew.part;
     if (role === 'riders') continue;
     const { judged } = await crew.ask({ t: 'judge', newest }, 'judged');
     blind[LANE_OF[role]] = (blind[LANE_OF[role]] ?? 0) + judged.blind;
     denied += judged.denied;
+    missing += judged.missing;
   }
-  return { blind, denied };
+  return { blind, denied, missing, unsent };
 }
 
 /** Ends every order, and asks the customers whether they were told. */

@@ -25,7 +25,7 @@ async function obey(message: ToCrew): Promise<void> {
     case 'stop':
       return riders?.stop(message.ms);
     case 'settle':
-      if (riders !== undefined) say({ t: 'settled', newest: await riders.settled(message.within) });
+      if (riders !== undefined) say({ t: 'settled', ...(await riders.settled(message.within)) });
       return;
     case 'judge':
       if (watchers !== undefined) say({ t: 'judged', judged: watchers.judge(message.newest) });

@@ -2,13 +2,15 @@
 import { availableParallelism } from 'node:os';
 import type { Book } from './book.ts';
 import { headcount, type Lane, type Plan, ROLES, type Role } from './plan.ts';
-import type { CrewReport, LoadReport } from './report.ts';
+import { type CrewReport, type LoadReport, shortfallsOf } from './report.ts';
 import { isFull, isSaturated, spoils } from './saturation.ts';
 
 /** What the watchers said at the end. */
 export interface Verdict {
   readonly blind: Partial<Record<Lane, number>>;
   readonly denied: number;
+  readonly missing: number;
+  readonly unsent: number;
 }
 
 export interface Found {
@@ -23,8 +25,8 @@ export interface Found {
 export function makeReport({ plan, options, startedAt, book, verdict, orders }: Found): LoadReport {
   const { lanes, series } = book.finish(verdict.blind);
   const { counts } = book;
-  return {
-    ridecastLoadtest: 1,
+  const report = {
+    ridecastLoadtest: 1 as const,
     at: startedAt.toISOString(),
     options,
     machine: { cores: availableParallelism(), node: process.version, platform: process.platform },
@@ -36,6 +38,7 @@ export function makeReport({ plan, options, startedAt, book, verdict, orders }: 
       resent: counts.resent ?? 0,
       refused: book.refused,
       givenUp: counts.givenUp ?? 0,
+      unsent: verdict.unsent,
       lateMs: book.late.percentiles(),
     },
     lanes,
@@ -47,6 +50,7 @@ export function makeReport({ plan, options, startedAt, book, verdict, orders }: 
       failed: counts.failed ?? 0,
       closes: book.closes,
       deniedWatches: verdict.denied,
+      missing: verdict.missing,
     },
     orders,
     processes: processes(book),
@@ -58,6 +62,7 @@ export function makeReport({ plan, options, startedAt, book, verdict, orders }: 
     },
     series,
   };
+  return { ...report, shortfalls: shortfallsOf(report) };
 }
 
 function processes(book: Book): LoadReport['processes'] {

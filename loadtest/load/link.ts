@@ -52,6 +52,11 @@ export class Link {
     return this.open;
   }
 
+  /** Whether it should be open and is not. */
+  get isMissing(): boolean {
+    return !this.open && !this.leaving;
+  }
+
   /** Dials. @param due `now()` when that should have happened: connecting is timed from there */
   dial(due = now()): void {
     clearTimeout(this.redial);

@@ -1,10 +1,9 @@
 /** The command: reads the options, finds or starts gateways, runs the load, prints and writes the report. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { conduct } from './conductor.ts';
 import { htmlReport } from './html.ts';
 import { helpText, type Options, OptionsError, readOptions } from './options.ts';
 import { formatReport } from './print.ts';
-import { isBroken } from './report.ts';
 import { foreignSite, makePlan, ownSite, processesFor } from './site.ts';
 
 /** Signals this close together are one, s. */
@@ -17,6 +16,7 @@ async function main(): Promise<number> {
     process.stdout.write(helpText());
     return 0;
   }
+  mustBeWritable(options);
   const say = (line: string) => void process.stderr.write(`${line}\n`); // stdout is the report's
   const enough = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopEarly(enough, say));
@@ -36,10 +36,25 @@ async function main(): Promise<number> {
     if (json !== undefined && json !== '-') writeFileSync(json, `${JSON.stringify(report)}\n`);
     if (html !== undefined) writeFileSync(html, htmlReport(report));
     process.stdout.write(json === '-' ? `${JSON.stringify(report)}\n` : `\n${formatReport(report)}\n`);
-    return isBroken(report) ? 1 : 0;
+    return report.shortfalls.length > 0 ? 1 : 0;
   } finally {
     await site.stop();
   }
+}
+
+/** Better now than after an hour. @throws OptionsError naming the files that cannot be written */
+function mustBeWritable(options: Options): void {
+  const problems: string[] = [];
+  for (const name of ['json', 'html'] as const) {
+    const file = options[name];
+    if (file === undefined || (name === 'json' && file === '-')) continue;
+    try {
+      closeSync(openSync(file, 'a'));
+    } catch (error) {
+      problems.push(`--${name} ${file}: expected a file that can be written (${(error as Error).message})`);
+    }
+  }
+  if (problems.length > 0) throw new OptionsError(problems);
 }
 
 /** The options as the report may show them: no secrets. */

@@ -14,6 +14,17 @@ export interface Judged {
   /** Pairs of a watcher and a rider it never saw, though it should have. */
   readonly blind: number;
   readonly denied: number;
+  /** Sockets that should be open and are not. */
+  readonly missing: number;
+}
+
+/** What riders did, known only at the end. */
+export interface Settled {
+  /** By rider: the last ping sent; 0 for those of other processes. */
+  readonly newest: Uint32Array;
+  /** Pings that were due and never sent; sockets that should be open and are not. */
+  readonly unsent: number;
+  readonly missing: number;
 }
 
 export type ToCrew =
@@ -33,8 +44,7 @@ export type ToCrew =
 export type FromCrew =
   | { readonly t: 'ready' }
   | { readonly t: 'sample'; readonly sample: Sample }
-  /** By rider: the last ping sent; 0 for those of other processes. */
-  | { readonly t: 'settled'; readonly newest: Uint32Array }
+  | ({ readonly t: 'settled' } & Settled)
   | { readonly t: 'judged'; readonly judged: Judged }
   | { readonly t: 'ended'; readonly watchers: number }
   | { readonly t: 'failed'; readonly message: string };

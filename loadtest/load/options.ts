@@ -197,8 +197,8 @@ export function helpText(): string {
     '',
     EXAMPLES,
     '',
-    'Exit code: 0; 1 if positions were lost, went back, were shown twice or never; 2 if it could not be run. docs/loadtest.md explains',
-    'every number.',
+    'Exit code: 0 if all went well; 1 if something was lost, went back, came twice, or was cut off; 2 if it could not be run.',
+    'docs/loadtest.md explains every number.',
     '',
   ].join('\n');
 }

@@ -30,11 +30,13 @@ export function formatReport(report: LoadReport): string {
   // biome-ignore format: a table
   rows.push(
     ['sockets', `${sockets.connects} connects (${times(sockets.connectMs)}), ${sockets.reconnects} of them again, ${sockets.failed} failed`],
-    ['', `closed by others: ${closes.join(', ') || 'none'}${sockets.deniedWatches > 0 ? `; ${sockets.deniedWatches} WATCHES REFUSED` : ''}`],
+    ['', `closed by others: ${closes.join(', ') || 'none'}`],
     ['orders', `${orders.given} given, ${orders.ended} ended, ${orders.watchersTold} customers' sockets told`],
     ...processRows(report),
     ...generatorRows(generator, pings.lateMs),
   );
+  const { shortfalls } = report;
+  rows.push(['verdict', shortfalls.length === 0 ? 'all well' : `NOT WELL: ${shortfalls.join(', ')}`]);
   return rows.map(([name, text]) => `${name.padEnd(14)}${text}`).join('\n');
 }
 

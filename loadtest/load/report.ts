@@ -55,6 +55,8 @@ export interface LoadReport {
     readonly refused: Readonly<Record<string, number>>;
     /** Due while there was no socket, and too old when there was one. */
     readonly givenUp: number;
+    /** Due, and still without a socket at the end. */
+    readonly unsent: number;
     /** From when a ping was due to when it was written: what the generator adds to every latency. */
     readonly lateMs: Percentiles | null;
   };
@@ -66,7 +68,10 @@ export interface LoadReport {
     readonly reconnects: number;
     readonly failed: number;
     readonly closes: Readonly<Record<string, number>>;
+    /** Watches the gateway refused. */
     readonly deniedWatches: number;
+    /** Sockets that should have been open at the end, and were not: what they missed is not judged. */
+    readonly missing: number;
   };
   /** Orders given, and watchers of them (customers) that were told of their end. */
   readonly orders: { readonly given: number; readonly ended: number; readonly watchersTold: number };
@@ -83,11 +88,27 @@ export interface LoadReport {
     readonly machineFull: boolean;
     readonly crews: readonly CrewReport[];
   };
+  /** What should not have happened, in words. */
+  readonly shortfalls: readonly string[];
   /** Columns by name, one value a second; `second` is when the second was over. null: nothing to measure. */
   readonly series: Readonly<Record<string, readonly (number | null)[]>>;
 }
 
-/** Whether a promise of the position lane was broken. */
-export function isBroken({ lanes }: LoadReport): boolean {
-  return Object.values(lanes).some((lane) => lane.lost + lane.regressions + lane.duplicates + lane.blind > 0);
+/** What should not have happened, in words; none: all went well. */
+export function shortfallsOf(report: Omit<LoadReport, 'shortfalls'>): string[] {
+  const { lanes, pings, sockets, orders } = report;
+  const sum = (of: (lane: LaneReport) => number) =>
+    Object.values(lanes).reduce((total, lane) => total + of(lane), 0);
+  const counts: [count: number, what: string][] = [
+    [sum(({ lost }) => lost), 'positions lost'],
+    [sum(({ regressions }) => regressions), 'positions gone back'],
+    [sum(({ duplicates }) => duplicates), 'positions shown twice'],
+    [sum(({ blind }) => blind), 'riders never seen by a watcher'],
+    [pings.sent - pings.acknowledged, 'pings not acknowledged'],
+    [pings.unsent, 'pings not sent for want of a socket'],
+    [sockets.missing, 'sockets not open at the end'],
+    [sockets.deniedWatches, 'watches refused'],
+    [orders.given - orders.ended, 'orders that could not be ended'],
+  ];
+  return counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
 }

@@ -2,7 +2,7 @@
 import { clientCodecs } from '../connection.ts';
 import { at, now } from './clock.ts';
 import { comeAndGo } from './link.ts';
-import type { Part } from './messages.ts';
+import type { Part, Settled } from './messages.ts';
 import { makeMotion } from './motion.ts';
 import { dueMs, endMs, firstSeq, joinMs, outages, type Plan, periodMs } from './plan.ts';
 import { Rider } from './rider.ts';
@@ -76,15 +76,19 @@ export class RiderCrew {
     return this.tally.take();
   }
 
-  /** By rider, the last ping sent, once all are acknowledged or after `within` ms. */
-  async settled(within: number): Promise<Uint32Array> {
+  /** What became of it, once all pings are acknowledged or after `within` ms. */
+  async settled(within: number): Promise<Settled> {
     const until = now() + within;
-    const { riders } = this.plan;
     while (now() < until && !this.members.every(({ rider }) => rider.settled))
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    const newest = new Uint32Array(riders);
-    for (const { index, rider } of this.members) newest[index] = rider.newest;
-    return newest;
+    const newest = new Uint32Array(this.plan.riders);
+    let [unsent, missing] = [0, 0];
+    for (const { index, rider } of this.members) {
+      newest[index] = rider.newest;
+      unsent += rider.unsent;
+      if (rider.link.isMissing) missing++;
+    }
+    return { newest, unsent, missing };
   }
 
   /** Sends all that is due, beginning with turn `turn`: one turn is one rider's ping, and they are in order of time. */

@@ -72,6 +72,11 @@ export class Rider {
     return this.acknowledged >= this.last;
   }
 
+  /** Pings that were due and wait for a socket. */
+  get unsent(): number {
+    return this.last === 0 ? 0 : this.last - Math.max(this.sent, this.acknowledged);
+  }
+
   /** The last ping that was sent; 0: none. */
   get newest(): number {
     return this.sent;

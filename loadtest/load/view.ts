@@ -41,6 +41,8 @@ export class View {
   private loading = true;
   private round = 0;
   private sweeping = false;
+  /** What an overloaded node said last is between its frames, ms; 0: nothing. */
+  private every = 0;
 
   constructor(parts: ViewParts) {
     this.parts = parts;
@@ -63,7 +65,9 @@ export class View {
       this.sweeping = true;
     }
     if (riders !== undefined && this.parts.rider === undefined) this.introduce(riders);
-    const excused = this.excused(every);
+    // The first frame of a node that has recovered brings what waited until then.
+    const excused = this.excused(Math.max(every ?? 0, this.every));
+    this.every = every ?? 0;
     for (const tuple of positions) {
       const known = this.known(tuple);
       if (known !== undefined) this.see(known, tuple, full === 1, at, excused);
@@ -115,10 +119,10 @@ export class View {
   }
 
   /** How many pings before a shown one may be missing because it overtook them. */
-  private excused(every: number | undefined): number {
+  private excused(every: number): number {
     if (this.loading) return Number.POSITIVE_INFINITY;
     const { overtakingMs, riders } = this.parts;
-    return Math.floor(Math.max(overtakingMs, every === undefined ? 0 : 2 * every) / riders.periodMs);
+    return Math.floor(Math.max(overtakingMs, 2 * every) / riders.periodMs);
   }
 
   private see(known: Shown, tuple: PositionTuple, full: boolean, at: number, excused: number): void {

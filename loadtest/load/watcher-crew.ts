@@ -105,12 +105,13 @@ export class WatcherCrew {
   }
 
   judge(newest: Uint32Array): Judged {
-    let [blind, denied] = [0, 0];
+    let [blind, denied, missing] = [0, 0, 0];
     for (const { watcher } of this.members) {
+      if (watcher.link.isMissing) missing++;
       blind += watcher.judge(newest);
       denied += watcher.denied;
     }
-    return { blind, denied };
+    return { blind, denied, missing };
   }
 
   /** How many watchers had a watch ended, once it is all that read, or after `within` ms. */

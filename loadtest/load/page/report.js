@@ -22,6 +22,8 @@
     value === null || value === undefined
       ? '–'
       : Number(value.toPrecision(digits)).toLocaleString('en', { maximumFractionDigits: 3 });
+  /** As short as a label of an axis must be: 500, 1.5K, 2M. */
+  const short = (value) => value.toLocaleString('en', { notation: 'compact', maximumSignificantDigits: 3 });
   const whole = (value) => (value ?? 0).toLocaleString('en');
 
   // ---- charts -----------------------------------------------------------------------------------------------
@@ -34,10 +36,10 @@
     return Array.from({ length: Math.ceil(max / step - 1e-9) + 1 }, (_, i) => i * step);
   }
 
-  /** The series that exist, each with its colour: solid for what a lane usually is, dashed for its worst. */
+  /** The series there are; a rare one only if it ever was above 0. */
   function curvesOf(chart) {
     return chart.curves
-      .filter(({ key }) => series[key]?.some((value) => value !== null))
+      .filter(({ key, rare }) => series[key]?.some((value) => value !== null && (value > 0 || !rare)))
       .map((curve) => ({
         ...curve,
         values: series[curve.key].map((v) => (v === null ? null : v / (chart.per ?? 1))),
@@ -74,7 +76,7 @@
     for (const value of up) {
       svg.append(make('line', { class: 'grid', x1: left, x2: width - right, y1: y(value), y2: y(value) }));
       svg.append(
-        make('text', { class: 'y', x: left - 6, y: y(value) + 4, 'text-anchor': 'end' }, round(value)),
+        make('text', { class: 'y', x: left - 6, y: y(value) + 4, 'text-anchor': 'end' }, short(value)),
       );
     }
     for (const value of ticks(to).filter((second) => second >= from && second <= to))
@@ -185,7 +187,7 @@
     { title: 'Ping to watcher', unit: 'ms', curves: [...perLane('latencyP50', ' p50'), ...perLane('latencyP99', ' p99', { dashed: true })], note: 'From when the ping was due, sent or not, to when the frame with it came.' },
     { title: 'Positions shown', unit: 'per second', curves: perLane('shown', '') },
     { title: 'Pings', unit: 'per second', curves: [{ key: 'sent', label: 'sent', color: 0 }, { key: 'acknowledged', label: 'acknowledged', color: 2, dashed: true }, { key: 'resent', label: 'sent again', color: 1 }], note: 'A gateway acknowledges once a second.' },
-    { title: 'Lost, gone back, shown twice', unit: 'per second', least: 5, curves: [...perLane('lost', ' lost'), ...perLane('regressions', ' gone back', { dashed: true }), ...perLane('duplicates', ' twice', { dashed: true })] },
+    { title: 'Lost, gone back, shown twice', unit: 'per second', least: 5, curves: [...perLane('lost', ' lost'), ...perLane('regressions', ' gone back', { dashed: true, rare: true }), ...perLane('duplicates', ' twice', { dashed: true, rare: true })] },
     { title: 'Payload to watchers', unit: 'kB per second', per: 1000, curves: perLane('bytes', '') },
     { title: 'Sockets', unit: 'open', curves: [{ key: 'open', label: 'open', color: 0 }] },
     { title: 'Connects and closes', unit: 'per second', least: 5, curves: [{ key: 'connects', label: 'connects', color: 0 }, { key: 'reconnects', label: 'of them again', color: 2 }, { key: 'closes', label: 'closed by others', color: 1 }, { key: 'failed', label: 'failed dials', color: 3 }] },
@@ -243,12 +245,12 @@
     table(
       'Pings and sockets', ['', 'count', 'p50', 'p90', 'p99', 'max ms'],
       [
-        ['pings sent, and by how much too late', whole(pings.sent), ...times(pings.lateMs)],
+        ['pings sent, and how late', whole(pings.sent), ...times(pings.lateMs)],
         ['acknowledged', whole(pings.acknowledged), '', '', '', ''],
         ...Object.entries(pings.refused).map(([reason, count]) => [`refused: ${reason}`, must0(count), '', '', '', '']),
-        ['connects, from when they were due', whole(sockets.connects), ...times(sockets.connectMs)],
+        ['connects, and how long', whole(sockets.connects), ...times(sockets.connectMs)],
         ['of them again', whole(sockets.reconnects), '', '', '', ''],
-        ...Object.entries(sockets.closes).map(([code, count]) => [`closed by others with ${code}`, whole(count), '', '', '', '']),
+        ...Object.entries(sockets.closes).map(([code, count]) => [`closed with ${code}`, whole(count), '', '', '', '']),
       ],
     );
     const used = Object.entries(report.processes);
@@ -271,7 +273,7 @@
     document.getElementById('about').textContent =
       `${new Date(report.at).toLocaleString()} · ${wanted.join(', ')} · ${report.measuredSeconds} s after a ramp of ${report.rampSeconds} s (shaded) · ${cores} cores, Node ${node}, ${platform}`;
     const { saturated, machineFull } = report.generator;
-    const warnings = [];
+    const warnings = report.shortfalls.length > 0 ? [`Not well: ${report.shortfalls.join(', ')}.`] : [];
     if (saturated)
       warnings.push('The generator was the limit: the gateway may be better than these numbers.');
     if (machineFull)
