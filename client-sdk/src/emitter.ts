@@ -5,11 +5,18 @@ type Listener = (e: never) => void;
 export interface Emitter<E> {
   on<K extends keyof E>(event: K, listener: (e: E[K]) => void): Off;
   emit<K extends keyof E>(event: K, e: E[K]): void;
+  /** Nobody is told anything any more. */
+  mute(): void;
+}
+
+/** Tells what the app or its store threw; what threw it is not to disturb the rest. */
+export function report(error: unknown): void {
+  (globalThis.reportError ?? console.error)(error);
 }
 
 /** Listeners are called in the order added, each once; one that throws is reported and disturbs nobody. */
 export function emitter<E>(): Emitter<E> {
-  const all: { [K in keyof E]?: Set<Listener> } = {};
+  let all: { [K in keyof E]?: Set<Listener> } = {};
   return {
     on(event, listener) {
       all[event] ??= new Set();
@@ -17,13 +24,17 @@ export function emitter<E>(): Emitter<E> {
       return () => set.delete(listener);
     },
     emit(event, e) {
-      all[event]?.forEach((listener) => {
+      // A copy: one that is taken off and put on again by what it does is not called again.
+      for (const listener of [...(all[event] ?? [])]) {
         try {
-          listener(e as never);
+          if (all[event]?.has(listener)) listener(e as never);
         } catch (error) {
-          (globalThis.reportError ?? console.error)(error);
+          report(error);
         }
-      });
+      }
+    },
+    mute() {
+      all = {};
     },
   };
 }

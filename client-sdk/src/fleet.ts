@@ -1,7 +1,8 @@
 import { emitter } from './emitter.ts';
 import { freshness, words } from './freshness.ts';
-import { compare, type Mark, toPosition } from './position.ts';
+import { compare, type Mark, NEVER, toPosition, unnumbered } from './position.ts';
 import { type Subscription, subscribe } from './subscribe.ts';
+import { timer } from './timer.ts';
 import type {
   Client,
   Fleet,
@@ -12,11 +13,12 @@ import type {
   Selector,
   WatchEvents,
 } from './types.ts';
-import type { Block, Core, Message, PositionTuple, WireOrder } from './wire.ts';
+import type { Block, Core, PositionTuple, WireOrder } from './wire.ts';
+
+/** Takes a block; `more`: the rest of it follows. */
+type Take = (at: number, block: Block, more: boolean | undefined) => void;
 
 const BATCH_MS = 16;
-/** How long the rest of a large fleet may take, ms; who is not in it by then has gone. */
-const REST_MS = 5000;
 /** Riders out of sight whose newest (session, seq) is remembered, so that none comes back in the past. */
 const REMEMBERED = 1000;
 
@@ -26,7 +28,7 @@ const REMEMBERED = 1000;
  */
 export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}): Fleet {
   const core = c as Core;
-  const { on, emit } = emitter<FleetEvents & WatchEvents<ReadonlyMap<string, Item>>>();
+  const { on, emit, mute } = emitter<FleetEvents & WatchEvents<ReadonlyMap<string, Item>>>();
   const { maxItems = Infinity } = o;
 
   const items = new Map<string, Item>();
@@ -35,17 +37,13 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   /** What the app was last told of: the ids in it, and whose item changed since. */
   let told: ReadonlyMap<string, Item> = new Map();
   let dirty = new Set<string>();
-  let flushing: ReturnType<typeof setTimeout> | undefined;
-  let resting: ReturnType<typeof setTimeout> | undefined;
+  const flushing = timer();
   let subs: Subscription[] = [];
   /** Something arrived; everything did at least once. */
   let known = false;
   let whole = false;
   let refused = false;
-  /** When the gateway was last heard on the link before this one. */
-  let lostAt = 0;
-
-  const synced = () => subs.every((sub) => sub.synced);
+  let open = true;
 
   // ---- what is shown ----
 
@@ -65,13 +63,11 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   }
 
   function touch(id: string): void {
+    if (open && !dirty.size) flushing(flush, BATCH_MS);
     dirty.add(id);
-    flushing ??= setTimeout(flush, BATCH_MS);
   }
 
   function flush(): void {
-    clearTimeout(flushing);
-    flushing = undefined;
     const before = told;
     const batch = dirty;
     dirty = new Set();
@@ -86,7 +82,7 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
 
   function place(id: string, at: number, t: PositionTuple, mark: Mark, of?: readonly string[]): void {
     const shown = items.get(id);
-    const newer = compare(mark, marks.get(id) ?? [0, 0, 0]);
+    const newer = compare(mark, marks.get(id) ?? NEVER);
     if (newer < 0 || (!shown && items.size >= maxItems)) return;
     marks.delete(id);
     marks.set(id, mark);
@@ -95,9 +91,10 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
     put(id, { id, position, freshness: words[t[6] as 0 | 1 | 2] ?? 'lost', status, orders: of });
   }
 
-  function update(order: WireOrder): void {
+  /** @param anew it replaces what was known, though its log may have begun again from version 1 */
+  function update(order: WireOrder, anew: unknown): void {
     const before = orders.get(order.id);
-    if (before && order.version < before.version) return;
+    if (before && !anew && order.version < before.version) return;
     if (order.ended) orders.delete(order.id);
     else orders.set(order.id, order);
     if (order.status === before?.status) return;
@@ -112,17 +109,19 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   /** A zone or a partner: riders, introduced by short numbers. */
   function group(channel: string): Subscription {
     let refs = new Map<number, readonly [id: string, orders: string[]]>();
-    /** Shown before a full block, and not in it so far. */
-    let absent = new Set<string>();
-    const sweep = () => absent.forEach(drop);
-    const take = (at: number, [, full, tuples, riders, out, changed]: Block, more?: boolean) => {
+    /** Known before a full block, and in none of its parts so far. */
+    let absent: { riders: Set<string>; orders: Set<string> } | undefined;
+    const take: Take = (at, [, full, tuples, riders, out, changed], more) => {
       if (full) {
         refs = new Map();
-        absent = new Set(items.keys());
-        const here = new Set(changed?.map((order) => order.id));
-        for (const id of orders.keys()) if (!here.has(id)) orders.delete(id);
+        absent = { riders: new Set(items.keys()), orders: new Set(orders.keys()) };
       }
-      changed?.forEach(update);
+      for (const order of changed ?? []) {
+        absent?.orders.delete(order.id);
+        update(order, full);
+      }
+      // A listener may have turned elsewhere.
+      if (!subs.includes(sub)) return;
       for (const [ref, id, of] of riders ?? []) {
         refs.set(ref, [id, of]);
         const item = items.get(id);
@@ -131,64 +130,71 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
       for (const t of tuples) {
         const [id, of] = refs.get(t[0]) ?? [];
         if (id === undefined) continue;
-        absent.delete(id);
-        place(id, at, t, [t[1], t[2]], of);
+        absent?.riders.delete(id);
+        place(id, at, t, [0, t[1], t[2]], of);
       }
       for (const [ref] of out ?? []) drop(refs.get(ref)?.[0] ?? '');
-      if (!full) return;
-      clearTimeout(resting);
-      if (more) resting = setTimeout(sweep, REST_MS);
-      else sweep();
+      if (more || !absent) return;
+      absent.riders.forEach(drop);
+      for (const id of absent.orders) orders.delete(id);
+      absent = undefined;
       emit('reset', items.size);
     };
-    return join(channel, take);
+    const sub = join(channel, take);
+    return sub;
   }
 
   /** An order of a list: one dot, named by the order. */
   function single(id: string): Subscription {
-    const take = (at: number, [, full, tuples, , out]: Block) => {
+    const take: Take = (at, [, full, tuples, , out]) => {
       if ((full && !tuples.length) || out?.length) drop(id);
       for (const t of tuples) place(id, at, t, [t[0], t[1], t[2]], [id]);
     };
     return join(`order:${id}`, take, id);
   }
 
-  function join(
-    channel: string,
-    take: (at: number, block: Block, more?: boolean) => void,
-    id?: string,
-  ): Subscription {
-    const learn = (order: WireOrder | undefined) => {
+  function join(channel: string, take: Take, id?: string): Subscription {
+    const learn = (order: WireOrder | undefined, anew?: unknown) => {
       if (!order) return;
-      update(order);
+      update(order, anew);
       if (order.ended) drop(order.id);
     };
+    const arrived = (more?: boolean) => {
+      known = true;
+      whole ||= !more && subs.every((other) => other.synced);
+      fresh.check();
+    };
     const sub = subscribe(core, channel, o.maxHz, {
-      watching(m: Message<'watching'>) {
-        learn(m.order);
+      watching(m) {
+        const mark = id && m.reset && marks.get(id);
+        if (mark) marks.set(id, unnumbered(mark));
+        learn(m.order, m.reset);
+        if (!subs.includes(sub)) return;
         take(m.at, m.block, m.more);
-        known = true;
-        whole ||= synced();
-        fresh.check();
+        arrived(m.more);
       },
-      block: take,
-      event: (m) => learn(m.order),
+      block(at, block, more) {
+        take(at, block, more);
+        if (!whole) arrived(more);
+      },
+      event(m) {
+        learn(m.order);
+        return true;
+      },
+      missing: (error) => emit('error', error),
       over(order, error) {
         learn(order);
         subs = subs.filter((other) => other !== sub);
         if (id) drop(id);
         else {
           for (const gone of items.keys()) drop(gone);
-          whole = refused = true;
+          refused = true;
         }
-        fresh.check();
+        arrived();
         if (error) emit('error', error);
       },
-      state() {
-        if (!core.welcome) lostAt = core.heardAt;
-        fresh.check();
-      },
-      close: () => fresh.end('lost'),
+      state: () => fresh.check(),
+      close,
     });
     return sub;
   }
@@ -200,21 +206,30 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
         : [group('zone' in at ? `zone:${at.zone}` : `partner:${at.partner}`)];
   }
 
-  function close(): void {
+  function leave(): void {
     for (const sub of subs) sub.close();
-    clearTimeout(flushing);
-    clearTimeout(resting);
+  }
+
+  function close(): void {
+    if (!open) return;
+    open = false;
+    leave();
+    flushing();
+    o.signal?.removeEventListener('abort', close);
     fresh.end('lost');
+    mute();
   }
 
   const fresh = freshness(
     core,
     o.staleAfterMs,
-    () => (whole ? [refused ? 2 : 0, synced() ? core.heardAt : lostAt] : undefined),
+    () =>
+      whole ? [refused ? 2 : 0, Math.min(core.heardAt, ...subs.map((sub) => sub.heardAt()))] : undefined,
     (f) => emit('freshness', f),
   );
   aim(selector);
-  o.signal?.addEventListener('abort', close, { once: true });
+  if (o.signal?.aborted) close();
+  o.signal?.addEventListener('abort', close);
 
   return {
     get snapshot() {
@@ -227,8 +242,8 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
     orders: orders as ReadonlyMap<string, OrderInfo>,
     on,
     retarget(next) {
-      for (const sub of subs) sub.close();
-      clearTimeout(resting);
+      if (!open) return;
+      leave();
       for (const id of items.keys()) drop(id);
       orders.clear();
       marks.clear();

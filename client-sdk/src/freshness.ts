@@ -1,3 +1,4 @@
+import { timer } from './timer.ts';
 import type { Freshness } from './types.ts';
 import type { Core } from './wire.ts';
 
@@ -26,28 +27,28 @@ export function freshness(
   heard: () => Heard,
   tell: (f: Freshness) => void,
 ): FreshnessOf {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const next = timer();
 
-  function become(next: Freshness): void {
-    if (next === fresh.value) return;
-    fresh.value = next;
-    tell(next);
+  function become(value: Freshness): void {
+    if (value === fresh.value) return;
+    fresh.value = value;
+    tell(value);
   }
 
   const fresh = {
     value: 'catching-up' as Freshness,
     check() {
-      clearTimeout(timer);
+      next();
       const now = heard();
       if (!now) return;
       const silent = core.now() - now[1];
       const byAge = silent < staleMs ? 0 : silent < LOST * staleMs ? 1 : 2;
-      if (byAge < 2) timer = setTimeout(fresh.check, (byAge ? LOST : 1) * staleMs - silent);
+      if (byAge < 2) next(fresh.check, (byAge ? LOST : 1) * staleMs - silent);
       become(words[Math.max(byAge, now[0])]!);
     },
     end(last: Freshness) {
       fresh.check = () => {};
-      clearTimeout(timer);
+      next();
       become(last);
     },
   };

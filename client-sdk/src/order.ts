@@ -1,7 +1,8 @@
 import { emitter } from './emitter.ts';
 import { freshness } from './freshness.ts';
-import { compare, type Mark, toPosition } from './position.ts';
+import { compare, type Mark, NEVER, toPosition, unnumbered } from './position.ts';
 import { subscribe } from './subscribe.ts';
+import { timer } from './timer.ts';
 import type {
   Client,
   Cursor,
@@ -16,6 +17,8 @@ import type { Block, Core, Message, OrderEvent, WireOrder } from './wire.ts';
 
 const ACK_EVERY = 32;
 const ACK_MS = 5000;
+/** Ids kept to know a duplicate by. */
+const APPLIED = 64;
 
 /**
  * Watches one order. Events: every one, once and in order, or a `gap` and a whole snapshot. Positions: the newest,
@@ -28,17 +31,20 @@ export function watchOrder<St extends string = string>(
   o: OrderOptions = {},
 ): OrderWatch<St> {
   const core = c as Core;
-  const { on, emit } = emitter<OrderEvents<St> & WatchEvents<Order<St>>>();
+  const { on, emit, mute } = emitter<OrderEvents<St> & WatchEvents<Order<St>>>();
 
   let cursor: Cursor | undefined = o.since;
+  /** Ids of the newest events applied, and of the snapshot they go on from. */
+  let applied = [cursor?.id];
   let order: WireOrder | undefined;
   let position: Position | undefined;
-  /** (ref, session, seq) of the newest position ever shown; outlives the position. */
-  let mark: Mark = [0, 0, 0];
+  /** Of the newest position ever shown; outlives the position. */
+  let mark = NEVER;
   let word = 0;
   let snapshot: Order<St> | undefined;
   let unacked = 0;
-  let acking: ReturnType<typeof setTimeout> | undefined;
+  const acking = timer();
+  let open = true;
 
   function show(): void {
     if (!order) return;
@@ -55,7 +61,7 @@ export function watchOrder<St extends string = string>(
     const before = order;
     order = next;
     // Another rider took over: the one shown does not bring it any more.
-    if (next.ended || next.assignment > mark[0]!) position = undefined;
+    if (next.ended || next.assignment > mark[0]) position = undefined;
     show();
     if (missed) emit('gap', { missed });
     if (event)
@@ -71,36 +77,39 @@ export function watchOrder<St extends string = string>(
 
   /** One event of the log. False: it does not follow from where we stand. */
   function step(e: OrderEvent, replayed: boolean): boolean {
-    if (!cursor || e.offset <= cursor.offset) return true;
+    if (!cursor) return true;
+    // By id: after a failover another event may have that offset.
+    if (e.offset <= cursor.offset) return applied.includes(e.id);
     if (e.offset !== cursor.offset + 1 || e.prev !== cursor.id) return false;
     cursor = { epoch: cursor.epoch, offset: e.offset, id: e.id };
+    if (applied.push(e.id) > APPLIED) applied.shift();
+    unacked++;
     become(e.order, replayed, e);
-    if (++unacked >= ACK_EVERY) ack();
-    else acking ??= setTimeout(ack, ACK_MS);
+    if (unacked >= ACK_EVERY) ack();
+    else if (unacked === 1) acking(ack, ACK_MS);
     return true;
   }
 
   function ack(): void {
-    clearTimeout(acking);
-    acking = undefined;
+    acking();
+    if (unacked) core.send({ t: 'ack', w: sub.w, offset: cursor!.offset });
     unacked = 0;
-    if (cursor) core.send({ t: 'ack', w: sub.w, offset: cursor.offset });
   }
 
-  function follow(m: Message<'watching'>): void {
-    for (const e of m.events ?? []) step(e, true);
+  function follow({ events, cursor: to, order: state, reset }: Message<'watching'>): void {
+    for (const e of events ?? []) if (open) step(e, true);
+    if (!open || !to || !state) return;
     const from = cursor;
-    const to = m.cursor;
-    if (!to || !m.order) return;
-    const behind = from?.epoch === to.epoch && to.offset <= from.offset;
-    if (behind && !m.reset) {
+    if (!reset && from?.epoch === to.epoch && from.offset === to.offset && from.id === to.id) {
       // Nothing was missed; after a restart of the app this is the first we see of the order.
-      if (!order) become(m.order, true);
+      if (!order) become(state, true);
       return;
     }
     cursor = to;
-    const missed = from && (from.epoch === to.epoch && !behind ? to.offset - from.offset : 'unknown');
-    become(m.order, true, undefined, missed);
+    applied = [to.id];
+    if (reset) mark = unnumbered(mark);
+    const counted = reset === 'trimmed' || reset === 'limit';
+    become(state, true, undefined, from && (counted ? to.offset - from.offset : 'unknown'));
   }
 
   function place(at: number, [, full, tuples, , out]: Block): void {
@@ -108,15 +117,15 @@ export function watchOrder<St extends string = string>(
     for (const t of tuples) {
       const next: Mark = [t[0], t[1], t[2]];
       const newer = compare(next, mark);
-      if (newer < 0 || next[0]! < (order?.assignment ?? 0)) continue;
+      if (newer < 0 || next[0] < (order?.assignment ?? 0)) continue;
       word = t[6];
-      if (!newer && position) continue;
       mark = next;
+      if (!newer && position) continue;
       position = toPosition(at, t);
       show();
       emit('position', position);
     }
-    for (const [ref] of out ?? []) if (ref >= mark[0]!) hide();
+    for (const [ref] of out ?? []) if (ref >= mark[0]) hide();
   }
 
   function hide(): void {
@@ -126,52 +135,62 @@ export function watchOrder<St extends string = string>(
   }
 
   /** Runs a change, then tells of it. */
-  function changing(change: () => void): void {
+  function changing<T>(change: () => T): T {
     const before = snapshot;
-    change();
+    const result = change();
     fresh.check();
     if (snapshot !== before) emit('change', snapshot!);
-    if (order?.ended) end();
+    if (order?.ended) close('ended', () => emit('end', snapshot!));
+    return result;
   }
 
-  function end(): void {
-    if (fresh.value === 'ended') return;
-    close('ended');
-    emit('end', snapshot!);
-  }
-
-  function close(last: 'ended' | 'lost'): void {
-    clearTimeout(acking);
+  /** For good: nothing is told after the last word. */
+  function close(last: 'ended' | 'lost', tell?: () => void): void {
+    if (!open) return;
+    open = false;
+    ack();
     sub.close();
+    o.signal?.removeEventListener('abort', stop);
     fresh.end(last);
+    tell?.();
+    mute();
+  }
+
+  function stop(): void {
+    close('lost');
   }
 
   const sub = subscribe(core, `order:${id}`, o.maxHz, {
     since: () => cursor,
     watching: (m) =>
       changing(() => {
+        word = 0;
         follow(m);
-        place(m.at, m.block);
+        if (open) place(m.at, m.block);
       }),
     block: (at, block) => changing(() => place(at, block)),
-    event: (m) => changing(() => step(m, false) || sub.again()),
+    event: (m) => changing(() => step(m, false)),
+    missing(error) {
+      word = 2;
+      fresh.check();
+      emit('error', error);
+    },
     over(last, error) {
-      if (last?.ended) changing(() => last.version > (order?.version ?? 0) && become(last, true));
-      else close(error ? 'lost' : 'ended');
-      if (error) emit('error', error);
+      if (last) changing(() => become(last, true, undefined, order && 'unknown'));
+      close(error ? 'lost' : 'ended', error && (() => emit('error', error)));
     },
     state: () => fresh.check(),
-    close: () => close('lost'),
+    close: stop,
   });
 
   const fresh = freshness(
     core,
     o.staleAfterMs,
-    () => order && [word, sub.synced || !position ? core.heardAt : position.at],
+    () => (order || word ? [word, sub.synced || !position ? sub.heardAt() : position.at] : undefined),
     (f) => emit('freshness', f),
   );
-  const stop = () => close('lost');
-  o.signal?.addEventListener('abort', stop, { once: true });
+  if (o.signal?.aborted) stop();
+  o.signal?.addEventListener('abort', stop);
 
   return {
     get snapshot() {

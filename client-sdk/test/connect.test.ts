@@ -1,17 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../src/connect.ts';
 import type { ClientError, Info } from '../src/types.ts';
-import { fakeGateway, rig, settle, welcome } from './pair.ts';
+import { fakeGateway, rig, settle, stillTime, welcome } from './pair.ts';
 
 let random = 0.5;
+stillTime(() => random);
 beforeEach(() => {
-  vi.useFakeTimers({ now: 1_764_000_000_000 });
   random = 0.5;
-  vi.spyOn(Math, 'random').mockImplementation(() => random);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
 });
 
 describe('dialling', () => {

@@ -1,16 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { watchFleet } from '../src/fleet.ts';
 import type { Fleet, FleetOptions, Selector } from '../src/types.ts';
-import { event, order, positions, type Rig, rig, settle, tuple, watching } from './pair.ts';
+import { again, event, order, positions, rig, settle, stillTime, tuple, watching } from './pair.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: 1_764_000_000_000 });
-  vi.spyOn(Math, 'random').mockReturnValue(0.5);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+stillTime();
 
 function log(fleet: Fleet): string[] {
   const lines: string[] = [];
@@ -45,12 +38,6 @@ const zone = (over = {}) =>
     ],
     ...over,
   });
-
-async function again(r: Rig) {
-  r.link.close(1006);
-  await settle(5000);
-  return r.welcome();
-}
 
 const where = (fleet: Fleet) =>
   Object.fromEntries(
@@ -146,19 +133,43 @@ describe('a zone', () => {
     lines.length = 0;
     link.give(zone({ more: true, block: [3, 1, [tuple(4, 8, 5)], [[4, 'bob', []]]] }));
     await settle(250);
+    link.give({ ...positions([3, 0, []]), more: [3] });
+    await settle(10_000);
     link.give(positions([3, 0, [tuple(5, 7, 20)], [[5, 'ann', []]]]));
-    await settle(5000);
+    await settle(16);
     expect(lines.filter((l) => /enter|leave/.test(l))).toEqual([]);
     expect(where(fleet)).toEqual({ ann: 20, bob: 5 });
   });
 
-  it('drops who was not in the rest either', async () => {
-    const { r, fleet } = await watched();
+  it('drops who was in no part, with the last part', async () => {
+    const { r, fleet, lines } = await watched();
+    const resets: number[] = [];
+    fleet.on('reset', (n) => resets.push(n));
     r.link.give(zone());
     const link = await again(r);
     link.give(zone({ more: true, block: [3, 1, [tuple(4, 8, 5)], [[4, 'bob', []]]] }));
-    await settle(5016);
-    expect(where(fleet)).toEqual({ bob: 5 });
+    link.give({ ...positions([3, 0, [tuple(5, 1, 1)], [[5, 'eve', []]]]), more: [9, 3] });
+    link.give(positions([4, 0, []]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ ann: 17, bob: 5, eve: 1 });
+    link.give({ ...positions([3, 0, []]), more: [9] });
+    await settle(16);
+    expect(where(fleet)).toEqual({ bob: 5, eve: 1 });
+    expect(lines).toContain('leave ann');
+    expect(resets).toEqual([2, 2]);
+  });
+
+  it('begins anew when the link is lost between the parts', async () => {
+    const { r, fleet } = await watched();
+    r.link.give(zone());
+    const cut = await again(r);
+    cut.give(zone({ more: true, block: [3, 1, [tuple(4, 8, 5)], [[4, 'bob', []]]] }));
+    const link = await again(r);
+    await settle(16);
+    expect(where(fleet)).toEqual({ ann: 17, bob: 5 });
+    link.give(zone({ c: 6, block: [6, 1, [tuple(1, 7, 18)], [[1, 'ann', []]]] }));
+    await settle(16);
+    expect(where(fleet)).toEqual({ ann: 18 });
   });
 
   it('takes in no more than maxItems', async () => {

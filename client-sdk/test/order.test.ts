@@ -1,16 +1,22 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { watchOrder } from '../src/order.ts';
 import type { OrderWatch } from '../src/types.ts';
-import { cursor, event, order, positions, type Rig, rig, settle, tuple, watching, welcome } from './pair.ts';
+import {
+  again,
+  cursor,
+  event,
+  order,
+  positions,
+  type Rig,
+  rig,
+  settle,
+  stillTime,
+  tuple,
+  watching,
+  welcome,
+} from './pair.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: 1_764_000_000_000 });
-  vi.spyOn(Math, 'random').mockReturnValue(0.5);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+stillTime();
 
 /** Everything the watch says, in order. */
 function log(watch: OrderWatch): string[] {
@@ -36,13 +42,6 @@ async function watched(over = {}): Promise<{ r: Rig; watch: OrderWatch; lines: s
   r.link.give(start(over));
   lines.length = 0;
   return { r, watch, lines };
-}
-
-/** Loses the link and gets to the next welcome. */
-async function again(r: Rig) {
-  r.link.close(1006);
-  await settle(5000);
-  return r.welcome();
 }
 
 describe('subscribing', () => {
@@ -202,15 +201,39 @@ describe('events', () => {
     expect(watch.cursor).toEqual(cursor(2, 'k2'));
   });
 
-  it('go back with the gateway within one epoch too, if it says so', async () => {
+  it.each([
+    ['ahead', cursor(2)],
+    ['diverged', { ...cursor(4), id: 'another' }],
+    ['diverged', { ...cursor(9), id: 'another' }],
+    ['lost', cursor(4)],
+    [undefined, cursor(2)],
+    [undefined, { ...cursor(4), id: 'another' }],
+  ] as const)('go where the gateway stands when it says %s, at %o', async (reset, to) => {
     const { r, lines, watch } = await watched();
-    r.link.give(start({ cursor: cursor(2), order: order({ status: 'assigned', version: 2 }) }));
-    expect(lines).toEqual([]);
-    r.link.give(
-      start({ cursor: cursor(2), reset: 'ahead', order: order({ status: 'assigned', version: 2 }) }),
-    );
+    const state = order({ status: 'assigned', version: to.offset });
+    r.link.give(start({ cursor: to, order: state, ...(reset ? { reset } : {}) }));
     expect(lines).toEqual(['gap unknown', 'status assigned']);
-    expect(watch.cursor).toEqual(cursor(2));
+    expect(watch.cursor).toEqual(to);
+  });
+
+  it('that have an offset of ours and an id we never saw are no duplicates: another log is asked for', async () => {
+    const { r, lines } = await watched();
+    r.link.give(event(5), event(5, { id: 'another' }));
+    expect(r.link.of('watch')).toEqual([{ t: 'watch', w: 1, channel: 'order:42', since: cursor(5) }]);
+    expect(lines.filter((l) => l.startsWith('event'))).toEqual(['event 5']);
+  });
+
+  it('that never fit are asked for ever more slowly', async () => {
+    const { r } = await watched();
+    const asked: number[] = [];
+    for (let n = 0; n < 300; n++) {
+      const before = r.link.of('watch').length;
+      r.link.give(event(9), start());
+      if (r.link.of('watch').length > before) asked.push(n);
+      r.link.give({ t: 'beat', now: Date.now() });
+      await settle(100);
+    }
+    expect(r.link.of('watch').length).toBeLessThan(10);
   });
 
   it('go on from a cursor of an earlier run of the app', async () => {
@@ -249,7 +272,7 @@ describe('the end', () => {
     const { r, lines } = await watched();
     const last = order({ status: 'delivered', version: 6, ended: true });
     r.link.give({ t: 'closed', w: 1, reason: 'ended', order: last });
-    expect(lines).toEqual(['status delivered', 'ended', 'end delivered']);
+    expect(lines).toEqual(['gap unknown', 'status delivered', 'ended', 'end delivered']);
   });
 
   it('is an error when the grant is gone', async () => {

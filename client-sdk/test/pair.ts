@@ -1,5 +1,5 @@
 /** The gateway's end of the wire, in memory: every link the SDK opens, what it sent, and what to answer. */
-import { vi } from 'vitest';
+import { afterEach, beforeEach, vi } from 'vitest';
 import { connect } from '../src/connect.ts';
 import type { Client, LinkEvents, Options, Signal, Transport } from '../src/types.ts';
 import type { Block, ClientMessage, GatewayMessage, Message, PositionTuple, WireOrder } from '../src/wire.ts';
@@ -93,6 +93,25 @@ export function welcome(over: Partial<Message<'welcome'>> = {}): Message<'welcom
     packed: false,
     ...over,
   };
+}
+
+/** For every test of the file: time stands still until `settle`, and chance always says `random()`, one half by default. */
+export function stillTime(random: () => number = () => 0.5): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: 1_764_000_000_000 });
+    vi.spyOn(Math, 'random').mockImplementation(random);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+}
+
+/** Loses the link and gets to the next welcome. */
+export async function again(r: Rig, over?: Partial<Message<'welcome'>>): Promise<FakeLink> {
+  r.link.close(1006);
+  await settle(5000);
+  return r.welcome(over);
 }
 
 /** Lets promises settle and due timers fire. */

@@ -1,16 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { rider } from '../src/rider.ts';
 import type { Ping, RiderOptions } from '../src/types.ts';
-import { type Rig, rig, settle } from './pair.ts';
+import { again, type Rig, rig, settle, stillTime } from './pair.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: 1_764_000_000_000 });
-  vi.spyOn(Math, 'random').mockReturnValue(0.5);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+stillTime();
 
 const granted = (session: number, seq = 0, pingsPerFrame = 100) => ({
   role: 'rider' as const,
@@ -28,12 +21,6 @@ function riding(o?: RiderOptions) {
   const drops: string[] = [];
   me.on('drop', ({ count, reason }) => drops.push(`${count} ${reason}`));
   return { r, me, drops };
-}
-
-async function again(r: Rig, session: number, seq: number, pingsPerFrame?: number) {
-  r.link.close(1006);
-  await settle(5000);
-  await r.welcome(granted(session, seq, pingsPerFrame));
 }
 
 /** Pushes at the default pace. */
@@ -63,7 +50,7 @@ describe('numbering', () => {
     await r.welcome(granted(500));
     await push(me, 5);
     r.link.give({ t: 'pinged', seq: 2 });
-    await again(r, 500, 3);
+    await again(r, granted(500, 3));
     expect(r.link.of('hello')[0]!.rider).toEqual({ session: 500 });
     expect(numbers(r)).toEqual([4, 5]);
     await push(me, 1);
@@ -74,7 +61,7 @@ describe('numbering', () => {
     const { r, me } = riding();
     await r.welcome(granted(500));
     await push(me, 3);
-    await again(r, 501, 7);
+    await again(r, granted(501, 7));
     expect(numbers(r)).toEqual([8, 9, 10]);
   });
 
@@ -83,7 +70,7 @@ describe('numbering', () => {
     await r.welcome(granted(500));
     await push(me, 3);
     r.link.give({ t: 'pinged', seq: 3 });
-    await again(r, 500, 0);
+    await again(r, granted(500, 0));
     await push(me, 1);
     expect(numbers(r)).toEqual([4]);
   });
@@ -102,7 +89,7 @@ describe('queue', () => {
     const { r, me } = riding();
     await settle();
     expect(await push(me, 5)).toEqual(['queued']);
-    await again(r, 500, 0, 2);
+    await again(r, granted(500, 0, 2));
     expect(r.link.of('ping').map((m) => m.pings.map((p) => p.seq))).toEqual([[1, 2], [3, 4], [5]]);
   });
 
@@ -114,7 +101,7 @@ describe('queue', () => {
       me.push({ lat: n, lng: 0 });
       await settle(1000);
     }
-    await again(r, 500, 0);
+    await again(r, granted(500, 0));
     for (const ping of sent(r)) kept.push(ping.lat);
     expect(kept).toEqual([2, 4, 6, 7, 8, 9]);
     expect(drops).toEqual(['3 full']);
@@ -310,7 +297,7 @@ describe('a live link', () => {
     const { r, me } = riding();
     await r.welcome(granted(500));
     me.close();
-    await again(r, 500, 0);
+    await again(r, granted(500, 0));
     expect(r.link.of('hello')[0]!.rider).toBeUndefined();
   });
 });
