@@ -19,8 +19,8 @@ export interface Run {
   readonly pids: Readonly<Record<string, number>>;
   /** As they stand in the report. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** A line about how it goes, once a second and at every step. */
-  readonly progress: (line: string) => void;
+  /** A line about how it goes, at every step, and once a second: then `passing`, the next one may take its place. */
+  readonly progress: (line: string, passing?: boolean) => void;
   /** Aborted: the pings end now, and what was found is reported. */
   readonly enough: AbortSignal;
 }
@@ -78,7 +78,7 @@ async function playAll(run: Run, crews: readonly CrewProcess[], book: Book): Pro
     book.probe(second, uses, machine);
     const phase = second * 1000 <= plan.rampMs ? 'ramp' : 'run ';
     const total = Math.ceil(endMs(plan) / 1000);
-    if (second > 1) progress(`${phase} ${second} of ${total} s: ${book.line(second - 1)}`);
+    if (second > 1) progress(`${phase} ${second} of ${total} s: ${book.line(second - 1)}`, true);
     second++;
     cancel = at(start + second * 1000, probe);
   };

@@ -6,6 +6,13 @@ import { helpText, type Options, OptionsError, readOptions } from './options.ts'
 import { formatReport } from './print.ts';
 import { foreignSite, makePlan, ownSite, processesFor } from './site.ts';
 
+/** To stderr, because stdout is the report's. In a terminal a passing line is written over by the next. */
+function say(line: string, passing = false): void {
+  const { isTTY, columns } = process.stderr;
+  const short = passing && columns > 0 ? line.slice(0, columns - 1) : line;
+  process.stderr.write(isTTY ? `\r\x1b[K${short}${passing ? '' : '\n'}` : `${line}\n`);
+}
+
 /** Signals this close together are one, s. */
 const SAME_SIGNAL_S = 0.5;
 let abortedAt = 0;
@@ -17,9 +24,8 @@ async function main(): Promise<number> {
     return 0;
   }
   mustBeWritable(options);
-  const say = (line: string) => void process.stderr.write(`${line}\n`); // stdout is the report's
   const enough = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopEarly(enough, say));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopEarly(enough));
   const site =
     options.url.length > 0 ? foreignSite(options, process.env.AUTH_SECRET) : await ownSite(options);
   try {
@@ -64,7 +70,7 @@ function shown(options: Options): Record<string, unknown> {
 }
 
 /** The first time: report what there is. The second: go. */
-function stopEarly(enough: AbortController, say: (line: string) => void): void {
+function stopEarly(enough: AbortController): void {
   if (enough.signal.aborted) {
     // Some shells pass one Ctrl-C on twice; a second one by a person means: at once.
     if (process.uptime() - abortedAt > SAME_SIGNAL_S) process.exit(130); // takes the processes along

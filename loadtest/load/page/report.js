@@ -272,6 +272,7 @@
     const { cores, node, platform } = report.machine;
     document.getElementById('about').textContent =
       `${new Date(report.at).toLocaleString()} · ${wanted.join(', ')} · ${report.measuredSeconds} s after a ramp of ${report.rampSeconds} s (shaded) · ${cores} cores, Node ${node}, ${platform}`;
+    document.getElementById('options').textContent = JSON.stringify(report.options, null, 2);
     const { saturated, machineFull } = report.generator;
     const warnings = report.shortfalls.length > 0 ? [`Not well: ${report.shortfalls.join(', ')}.`] : [];
     if (saturated)
