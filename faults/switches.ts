@@ -4,7 +4,9 @@ import type { Bus } from '../src/backbone/bus.ts';
 import { missedSince } from '../src/backbone/log.ts';
 import type { Store } from '../src/backbone/store.ts';
 import type { Config } from '../src/config.ts';
-import { Outbox } from '../src/edge/outbox.ts';
+import { Outbox, type Socket } from '../src/edge/outbox.ts';
+import { Session } from '../src/edge/session.ts';
+import { Hub } from '../src/fanout/hub.ts';
 import { OrderLog } from '../src/fanout/order-log.ts';
 import { decodeBus, encodeEvent } from '../src/protocol/bus-messages.ts';
 import type { Cursor } from '../src/protocol/messages.ts';
@@ -98,6 +100,22 @@ export const switches = {
       };
     },
   },
+  isolation: {
+    meaning: 'nobody catches what a message or a frame that makes no sense throws',
+    patch() {
+      const { deliver } = Hub.prototype;
+      Hub.prototype.deliver = function (name, payload) {
+        uncaught(() => decodeBus(payload));
+        deliver.call(this, name, payload);
+      };
+      const { read } = Session.prototype;
+      Session.prototype.read = function (bytes) {
+        const { socket } = this as unknown as { socket: Socket };
+        uncaught(() => socket.codec.decode(bytes));
+        read.call(this, bytes);
+      };
+    },
+  },
 } satisfies Record<string, Switch>;
 
 export type SwitchName = keyof typeof switches;
@@ -132,6 +150,17 @@ function with_<T extends object>(of: T, other: Partial<T>): T {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
+}
+
+/** What it throws ends the process. */
+function uncaught(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 /** What is left of where an entry stands. */

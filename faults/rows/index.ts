@@ -8,9 +8,11 @@ import { failoverFewer, failoverMore, failoverSame } from './failover.ts';
 import { flushAll } from './flushall.ts';
 import { halfOpen } from './half-open.ts';
 import { halfOpenDrop } from './half-open-drop.ts';
+import { jitter } from './jitter.ts';
 import { lateHistory } from './late-history.ts';
 import { orderEnds } from './order-ends.ts';
 import { overflow } from './overflow.ts';
+import { poison } from './poison.ts';
 import { redisHangs } from './redis-hangs.ts';
 import { restartEmpty } from './restart-empty.ts';
 import { shuffledPings } from './shuffled-pings.ts';
@@ -20,6 +22,7 @@ import { silentRedis } from './silent-redis.ts';
 import { staleAfterStall } from './stale-after-stall.ts';
 import { stall } from './stall.ts';
 import { stalledReader } from './stalled-reader.ts';
+import { storm } from './storm.ts';
 import { thinLine } from './thin-line.ts';
 import { trimmed } from './trimmed.ts';
 
@@ -47,5 +50,8 @@ export const rows: readonly Row[] = [
   staleAfterStall,
   thinLine,
   silentFlood,
+  poison,
   orderEnds,
+  jitter,
+  storm,
 ];
