@@ -8,6 +8,7 @@ import { failoverFewer, failoverMore, failoverSame } from './failover.ts';
 import { flushAll } from './flushall.ts';
 import { halfOpen } from './half-open.ts';
 import { halfOpenDrop } from './half-open-drop.ts';
+import { hostileFrames } from './hostile-frames.ts';
 import { jitter } from './jitter.ts';
 import { lateHistory } from './late-history.ts';
 import { orderEnds } from './order-ends.ts';
@@ -51,6 +52,7 @@ export const rows: readonly Row[] = [
   thinLine,
   silentFlood,
   poison,
+  hostileFrames,
   orderEnds,
   jitter,
   storm,
