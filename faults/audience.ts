@@ -14,6 +14,8 @@ interface Live {
 
 export class Audience {
   readonly sights: Sight[] = [];
+  /** When light watchers opened sockets, ms since epoch. */
+  readonly dials: number[] = [];
   readonly apps = new Map<number, AppSpec>();
   private readonly live = new Map<number, Live>();
   private readonly crowds: { readonly child: ChildProcess; readonly ids: Set<number> }[] = [];
@@ -23,13 +25,18 @@ export class Audience {
 
   /**
    * Opens apps in one more process. Gives their ids; they may not be connected yet.
+   * @param program what runs in it: SDK clients, or light watchers
    * @param exec the beginning of a command line that the process is run by
    */
-  open(specs: readonly Omit<AppSpec, 'id'>[], exec: readonly string[] = []): number[] {
+  open(
+    specs: readonly Omit<AppSpec, 'id'>[],
+    program: 'crowd' | 'swarm' = 'crowd',
+    exec: readonly string[] = [],
+  ): number[] {
     const apps = specs.map((spec) => ({ ...spec, id: ++this.lastApp }));
     const [execPath, ...execArgv] = [...exec, process.execPath];
-    const crowd = fileURLToPath(new URL('./crowd.js', import.meta.url));
-    const child = fork(crowd, { stdio: 'inherit', execPath, execArgv });
+    const file = fileURLToPath(new URL(`./${program}.js`, import.meta.url));
+    const child = fork(file, { stdio: 'inherit', execPath, execArgv });
     const end = () => child.kill('SIGKILL');
     process.once('exit', end);
     child.once('exit', () => process.off('exit', end));
@@ -56,6 +63,12 @@ export class Audience {
 
   close(ids: readonly number[]): void {
     this.order({ do: 'close', ids });
+  }
+
+  /** The fault comes now. */
+  mark(): void {
+    const at = Date.now();
+    for (const { child } of this.crowds) child.send({ do: 'mark', at } satisfies Order);
   }
 
   /** Whether every one of these is live and has a state of each of its orders. */
@@ -128,8 +141,12 @@ export class Audience {
       return;
     }
     for (const sight of report.sights) {
+      const [app, at, what, order, n] = sight;
+      if (what === 'dial') {
+        this.dials.push(at);
+        continue;
+      }
       this.sights.push(sight);
-      const [app, , what, order, n] = sight;
       const live = this.live.get(app)!;
       if (what === 'link') live.link = n === 1;
       else if (what === 'ended') live.ended.add(order);

@@ -29,12 +29,15 @@ export type Order =
   | { readonly do: 'unwatch' | 'rewatch'; readonly ids: readonly number[] }
   /** Stops and goes on reading the socket there is; ends. */
   | { readonly do: 'pause' | 'resume' | 'close'; readonly ids: readonly number[] }
+  /** The fault comes: a light watcher tells of the first position from after that, ms since epoch. */
+  | { readonly do: 'mark'; readonly at: number }
   /** Every sight so far is to be sent, then `told`. */
   | { readonly do: 'tell'; readonly call: number };
 
 /**
  * app, ms since epoch, what, order, number:
  * - `link` 1: live, 0: not
+ * - `dial`: a light watcher opens a socket
  * - `degraded` 1: the gateway said that it lost its backbone, 0: that it is back
  * - `paused` 1: it stopped reading, 0: it goes on
  * - `fresh` 1: the watch claims to be live, 0: it says it is not
@@ -47,6 +50,7 @@ export type Sight = readonly [app: number, at: number, what: SightKind, order: s
 
 export type SightKind =
   | 'link'
+  | 'dial'
   | 'degraded'
   | 'paused'
   | 'fresh'

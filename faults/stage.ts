@@ -222,7 +222,7 @@ export class Stage {
       const without = [...this.off].filter((name): name is ClientProtection => name in clientProtections);
       return { urls, first: i, token, orders: [order], without, ...more };
     });
-    const ids = this.audience.open(await Promise.all(specs), inside?.exec);
+    const ids = this.audience.open(await Promise.all(specs), 'crowd', inside?.exec);
     await this.until('every app is live', () => this.audience.ready(ids), 30_000);
     return ids;
   }
