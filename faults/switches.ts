@@ -100,6 +100,18 @@ export const switches = {
       };
     },
   },
+  refusal: {
+    meaning: 'a write that the store refused is answered as if it had been taken',
+    store: (store) =>
+      with_(store, {
+        append: (change) =>
+          store.append(change).catch(() => ({
+            result: 'appended' as const,
+            cursor: { epoch: '?', offset: change.expect + 1, id: '?' },
+          })),
+        indexOrder: (...change) => store.indexOrder(...change).catch(() => {}),
+      }),
+  },
   isolation: {
     meaning: 'nobody catches what a message or a frame that makes no sense throws',
     patch() {

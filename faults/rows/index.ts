@@ -12,10 +12,13 @@ import { hostileFrames } from './hostile-frames.ts';
 import { jitter } from './jitter.ts';
 import { lateHistory } from './late-history.ts';
 import { orderEnds } from './order-ends.ts';
+import { outOfMemory } from './out-of-memory.ts';
 import { overflow } from './overflow.ts';
 import { poison } from './poison.ts';
+import { producerDies } from './producer-dies.ts';
 import { redisHangs } from './redis-hangs.ts';
 import { restartEmpty } from './restart-empty.ts';
+import { riderFloods } from './rider-floods.ts';
 import { shuffledPings } from './shuffled-pings.ts';
 import { sigkill } from './sigkill.ts';
 import { silentFlood } from './silent-flood.ts';
@@ -37,6 +40,7 @@ export const rows: readonly Row[] = [
   halfOpenDrop,
   silentRedis,
   redisHangs,
+  outOfMemory,
   restartEmpty,
   flushAll,
   failoverFewer,
@@ -45,8 +49,10 @@ export const rows: readonly Row[] = [
   trimmed,
   lateHistory,
   eatReply,
+  producerDies,
   shuffledPings,
   clockSkew,
+  riderFloods,
   stalledReader,
   staleAfterStall,
   thinLine,
