@@ -8,6 +8,7 @@ import { failoverFewer, failoverMore, failoverSame } from './failover.ts';
 import { flushAll } from './flushall.ts';
 import { halfOpen } from './half-open.ts';
 import { halfOpenDrop } from './half-open-drop.ts';
+import { halfOpenPhone } from './half-open-phone.ts';
 import { hostileFrames } from './hostile-frames.ts';
 import { jitter } from './jitter.ts';
 import { lateHistory } from './late-history.ts';
@@ -55,6 +56,7 @@ export const rows: readonly Row[] = [
   riderFloods,
   stalledReader,
   staleAfterStall,
+  halfOpenPhone,
   thinLine,
   silentFlood,
   poison,
