@@ -12,6 +12,8 @@ import { halfOpenPhone } from './half-open-phone.ts';
 import { hostileFrames } from './hostile-frames.ts';
 import { jitter } from './jitter.ts';
 import { lateHistory } from './late-history.ts';
+import { networkSwitch } from './network-switch.ts';
+import { oneNodeDark } from './one-node-dark.ts';
 import { orderEnds } from './order-ends.ts';
 import { outOfMemory } from './out-of-memory.ts';
 import { overflow } from './overflow.ts';
@@ -35,6 +37,7 @@ export const rows: readonly Row[] = [
   sigkill,
   deploy,
   stall,
+  oneNodeDark,
   clientKill,
   overflow,
   halfOpen,
@@ -57,6 +60,7 @@ export const rows: readonly Row[] = [
   stalledReader,
   staleAfterStall,
   halfOpenPhone,
+  networkSwitch,
   thinLine,
   silentFlood,
   poison,
