@@ -28,22 +28,26 @@ function loadOf(...shares: number[]): number[] {
 }
 
 describe('the load', () => {
-  it('doubles the factor with every busy window, up to sixteen', () => {
-    expect(loadOf(0.5, 0.95, 0.99, 1, 1, 1, 1)).toEqual([1, 2, 4, 8, 16, 16, 16]);
+  it('doubles the factor with every busy window but the first, up to sixteen', () => {
+    expect(loadOf(0.5, 0.95, 0.99, 1, 1, 1, 1)).toEqual([1, 1, 2, 4, 8, 16, 16]);
+  });
+
+  it('does not take one busy window for an overload', () => {
+    expect(loadOf(1, 0.5, 1, 0.5, 1)).toEqual([1, 1, 1, 1, 1]);
   });
 
   it('keeps the factor while what is stretched still takes half of the time', () => {
-    expect(loadOf(0.95, ...Array(20).fill(0.6))).toEqual(Array(21).fill(2));
+    expect(loadOf(1, 0.95, ...Array(20).fill(0.6)).slice(1)).toEqual(Array(21).fill(2));
   });
 
   it('comes back within four seconds of quarter-second windows', () => {
-    const factors = loadOf(1, 1, 1, 1, ...Array(16).fill(0.1));
+    const factors = loadOf(1, 1, 1, 1, 1, ...Array(16).fill(0.1));
     expect(factors.at(-1)).toBe(1);
-    expect(factors.slice(4, 8)).toEqual([16, 16, 16, 8]);
+    expect(factors.slice(5, 9)).toEqual([16, 16, 16, 8]);
   });
 
   it('does not take one calm window for the end', () => {
-    expect(loadOf(1, 1, 0.1, 0.95, 0.1, 0.1, 0.95)).toEqual([2, 4, 4, 8, 8, 8, 16]);
+    expect(loadOf(1, 1, 1, 0.1, 0.5, 0.1, 0.1, 0.1)).toEqual([1, 2, 4, 4, 4, 4, 4, 4]);
   });
 });
 

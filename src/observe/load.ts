@@ -11,6 +11,8 @@ const BUSY = 0.9;
 const CALM = 0.45;
 /** The most that anything is stretched. */
 const MAX_FACTOR = 16;
+/** Busy windows before a step up: a garbage collection, or a neighbour's burst, is no overload. */
+const BUSY_WINDOWS = 2;
 /** Calm windows before a step back: a burst is not over after its first pause. */
 const CALM_WINDOWS = 4;
 
@@ -21,6 +23,7 @@ export class Load {
   utilization = 0;
   private readonly read: (since?: EventLoopUtilization) => EventLoopUtilization;
   private before: EventLoopUtilization;
+  private busy = 0;
   private calm = 0;
 
   constructor(read = (since?: EventLoopUtilization) => performance.eventLoopUtilization(since)) {
@@ -34,8 +37,9 @@ export class Load {
     const { active, idle } = this.since(now);
     this.before = now;
     this.utilization = active + idle > 0 ? active / (active + idle) : 0;
+    this.busy = this.utilization > BUSY ? this.busy + 1 : 0;
     this.calm = this.utilization < CALM ? this.calm + 1 : 0;
-    if (this.utilization > BUSY) this.factor = Math.min(MAX_FACTOR, this.factor * 2);
+    if (this.busy >= BUSY_WINDOWS) this.factor = Math.min(MAX_FACTOR, this.factor * 2);
     else if (this.calm >= CALM_WINDOWS && this.factor > 1) {
       this.factor /= 2;
       this.calm = 0;
