@@ -1,44 +1,72 @@
+import { timer } from './timer.ts';
 import type { Options } from './types.ts';
+import type { Core, Part } from './wire.ts';
 
-/** The token, kept while it is good: a redial does not ask the app's backend again. */
-export interface Credentials {
+/** The longest setTimeout can wait, ms. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** The token, kept while it is good: a redial does not ask the app's backend again. Renewed while the old one works. */
+export interface Credentials extends Part {
+  /** For the next link, which ends with the signal. */
   get(signal: AbortSignal): Promise<string>;
-  /** The gateway took it, for this many ms. */
-  granted(ttl: number): void;
-  /** A fresh one, while the old one still works. */
-  renew(signal: AbortSignal): Promise<string>;
   /** The gateway refused it. False: there is no other to be had. */
   rejected(): boolean;
-  readonly renewable: boolean;
 }
 
-export function credentials(token: Options['token']): Credentials {
-  let kept: string | undefined;
+/** @param stale the token could not be renewed; it is tried again */
+export function credentials(
+  core: Core,
+  token: Options['token'],
+  stale: (error: unknown) => void,
+): Credentials {
+  const renewable = typeof token !== 'string';
+  const renewing = timer();
+  let kept = '';
   let goodUntil = 0;
   let why: 'initial' | 'expiring' | 'rejected' = 'initial';
+  let link: AbortSignal;
 
-  const fetch = async (reason: typeof why, signal: AbortSignal) => {
-    const fresh = typeof token === 'string' ? token : await token(reason, signal);
-    kept = fresh;
-    goodUntil = 0;
-    return fresh;
-  };
+  async function fetch(): Promise<string> {
+    kept = renewable ? await token(why, link) : token;
+    goodUntil = Infinity; // until the gateway says
+    return kept;
+  }
+
+  async function renew(retryMs: number): Promise<void> {
+    const of = link;
+    try {
+      const fresh = await fetch();
+      if (!of.aborted) core.send({ t: 'refresh', token: fresh });
+    } catch (error) {
+      if (of.aborted) return;
+      stale(error);
+      renewIn(retryMs, retryMs);
+    }
+  }
+
+  function renewIn(ms: number, retryMs: number): void {
+    if (renewable) renewing(() => renew(retryMs), Math.min(ms, LONGEST_MS));
+  }
+
   return {
     async get(signal) {
-      if (kept !== undefined && (!goodUntil || Date.now() < goodUntil)) return kept;
-      const fresh = await fetch(kept === undefined ? why : 'expiring', signal);
-      why = 'initial';
-      return fresh;
+      link = signal;
+      return Date.now() < goodUntil ? kept : fetch();
     },
-    granted(ttl) {
-      goodUntil = Date.now() + 0.9 * ttl;
-    },
-    renew: (signal) => fetch('expiring', signal),
     rejected() {
-      kept = undefined;
+      goodUntil = 0;
       why = 'rejected';
-      return typeof token !== 'string';
+      return renewable;
     },
-    renewable: typeof token !== 'string',
+    take(m) {
+      if (!('tokenTtl' in m)) return;
+      const ttl = m.tokenTtl;
+      goodUntil = Date.now() + 0.9 * ttl;
+      why = 'expiring';
+      renewIn(Math.max(1000, 0.8 * ttl), Math.max(1000, ttl / 20));
+    },
+    state() {
+      if (!core.welcome) renewing();
+    },
   };
 }

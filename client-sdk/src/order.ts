@@ -50,10 +50,9 @@ export function watchOrder<St extends string = string>(
     if (!order) return;
     snapshot = {
       ...order,
-      status: order.status as St,
       eta: order.eta ? { at: order.eta } : undefined,
       position,
-    };
+    } as Order<St>;
   }
 
   /** Takes the state after an event, or of a snapshot. The cursor is already there. */
@@ -64,8 +63,7 @@ export function watchOrder<St extends string = string>(
     if (next.ended || next.assignment > mark[0]) position = undefined;
     show();
     if (missed) emit('gap', { missed });
-    if (event)
-      emit('event', { type: event.type, at: event.at, offset: event.offset, order: snapshot!, replayed });
+    if (event) emit('event', { ...event, order: snapshot!, replayed });
     if (
       event
         ? next.status !== before?.status || next.at !== before.at
@@ -100,7 +98,7 @@ export function watchOrder<St extends string = string>(
     for (const e of events ?? []) if (open) step(e, true);
     if (!open || !to || !state) return;
     const from = cursor;
-    if (!reset && from?.epoch === to.epoch && from.offset === to.offset && from.id === to.id) {
+    if (!reset && from?.id === to.id && from.epoch === to.epoch) {
       // Nothing was missed; after a restart of the app this is the first we see of the order.
       if (!order) become(state, true);
       return;

@@ -21,6 +21,11 @@ export function metres(a: { lat: number; lng: number }, b: { lat: number; lng: n
   return Math.hypot(x, b.lat - a.lat) * 111_195;
 }
 
+/** Whether it is a ping, and at a place on Earth. */
+export function onEarth(ping: Partial<Ping> | null | undefined): boolean {
+  return Math.abs(ping?.lat ?? NaN) <= 90 && Math.abs(ping?.lng ?? NaN) <= 180;
+}
+
 // What phones say when they do not know: null, NaN, -1. One such field would cost the whole frame.
 const UP_TO = { heading: 360, speed: 1000, accuracy: 1e6, battery: 1 } as const;
 

@@ -1,5 +1,6 @@
-import { emitter } from './emitter.ts';
-import { clean, metres, thin, type Waiting } from './queue.ts';
+import { emitter, report } from './emitter.ts';
+import { clean, metres, onEarth, thin, type Waiting } from './queue.ts';
+import { timer } from './timer.ts';
 import type { Client, Pace, Ping, Rider, RiderEvents, RiderOptions } from './types.ts';
 import type { Core, Message, Part, WirePing } from './wire.ts';
 
@@ -21,7 +22,7 @@ const PING_BYTES = 256;
  */
 export function rider(c: Client, o: RiderOptions = {}): Rider {
   const core = c as Core;
-  const { on, emit } = emitter<RiderEvents>();
+  const { on, emit, mute } = emitter<RiderEvents>();
   const { max = 500, maxAgeMs = 600_000, whenFull = 'thin' } = o.queue ?? {};
 
   /** Not acknowledged, oldest first; the numbered ones are at its head. */
@@ -34,7 +35,11 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
   let lastAt = 0;
   /** What an earlier run of the app left comes first. */
   let loaded = !o.store;
-  let saving: ReturnType<typeof setTimeout> | undefined;
+  const saving = timer();
+  /** The store does not have what is in the queue. */
+  let unsaved = false;
+  const flushing = new Set<() => void>();
+  let open = true;
 
   const paceNow = () => (pace.until && core.now() > pace.until ? UNPACED : pace);
 
@@ -49,11 +54,8 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
 
   function push(ping: Ping): 'sent' | 'queued' | 'skipped' {
     const now = Date.now();
-    if (!(Math.abs(ping.lat) <= 90 && Math.abs(ping.lng) <= 180)) {
-      emit('drop', { count: 1, reason: 'rejected' });
-      return 'skipped';
-    }
-    if (tooSoon(ping, now)) return 'skipped';
+    if (!onEarth(ping)) emit('drop', { count: 1, reason: 'rejected' });
+    if (!open || !onEarth(ping) || tooSoon(ping, now)) return 'skipped';
     last = ping;
     lastAt = now;
     const waiting: Waiting = { ping: clean(ping, now) };
@@ -82,7 +84,7 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
   /** Sends what this link has not seen, in batches, as long as they flow. */
   function send(): void {
     const limits = core.welcome?.limits;
-    if (!limits || session === undefined || !loaded) return;
+    if (!limits || session === undefined || !loaded || !open) return;
     const most = Math.max(1, Math.min(limits.pingsPerFrame, Math.floor(limits.frameBytes / PING_BYTES)));
     for (;;) {
       const batch = queue.filter((waiting) => !waiting.sent).slice(0, most);
@@ -90,7 +92,7 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
       const pings = batch.map((waiting): WirePing => {
         waiting.sent = true;
         waiting.seq ??= ++top;
-        return { ...waiting.ping, at: waiting.ping.at + core.time.skew, seq: waiting.seq };
+        return { ...waiting.ping, at: waiting.ping.at + core.skew, seq: waiting.seq };
       });
       core.send({ t: 'ping', pings });
     }
@@ -116,14 +118,39 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     if (queue.length === before) return;
     changed();
     emit('ack', { upTo, queued: queue.length });
+    if (!queue.length) for (const done of flushing) done();
   }
 
   function changed(): void {
-    if (!o.store || saving) return;
-    saving = setTimeout(() => {
-      saving = undefined;
-      void o.store?.save(queue.map(({ ping }) => ping));
-    }, SAVE_MS);
+    // Before the store was read, it has more than we know of.
+    if (!o.store || !loaded || unsaved) return;
+    unsaved = true;
+    saving(save, SAVE_MS);
+  }
+
+  async function save(): Promise<void> {
+    saving();
+    if (!unsaved) return;
+    unsaved = false;
+    try {
+      await o.store?.save(queue.map(({ ping }) => ping));
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  async function load(): Promise<void> {
+    try {
+      const kept = ((await o.store!.load()) as Ping[]).filter(onEarth);
+      queue = [...kept.map((ping) => ({ ping: clean(ping, Date.now()) })), ...queue];
+    } catch (error) {
+      report(error);
+    }
+    loaded = true;
+    bound();
+    changed();
+    if (open) send();
+    else void save();
   }
 
   const part: Part = {
@@ -147,20 +174,26 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
   };
 
   function close(): void {
+    if (!open) return;
+    open = false;
     core.parts.delete(part);
+    void save();
+    for (const done of flushing) done();
+    mute();
   }
 
   function flush(timeoutMs = 5000): Promise<boolean> {
     send();
     return new Promise((resolve) => {
+      const limit = timer();
       const done = () => {
-        clearTimeout(timer);
-        off();
+        limit();
+        flushing.delete(done);
         resolve(!queue.length);
       };
-      const timer = setTimeout(done, timeoutMs);
-      const off = on('ack', ({ queued }) => queued || done());
-      if (!queue.length) done();
+      flushing.add(done);
+      if (queue.length && open) limit(done, timeoutMs);
+      else done();
     });
   }
 
@@ -172,15 +205,7 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     core.pause();
     core.resume();
   }
-  void o.store
-    ?.load()
-    .catch(() => [])
-    .then((kept) => {
-      queue = [...kept.map((ping) => ({ ping: ping as Waiting['ping'] })), ...queue];
-      loaded = true;
-      bound();
-      send();
-    });
+  if (o.store) void load();
 
   return {
     push,

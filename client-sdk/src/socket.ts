@@ -20,14 +20,13 @@ export const webSocket: Transport = (url, events, o) => {
   socket.binaryType = 'arraybuffer';
   socket.onopen = events.open;
   socket.onmessage = (e: { data: string | ArrayBuffer }) => events.data(e.data);
-  socket.onclose = (e: { code: number; reason: string }) => events.close(e.code, e.reason);
+  socket.onclose = (e: { code: number }) => events.close(e.code);
   // An error is always followed by a close. The listener stays: `ws` throws errors nobody listens to.
   socket.onerror = () => {};
   return {
     send: (data) => socket.send(data),
     buffered: () => socket.bufferedAmount,
     drop(code) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
       // Never wait for a close that a dead link will not answer.
       if (!code && socket.terminate) socket.terminate();
       else socket.close(code);

@@ -5,8 +5,7 @@ import type {
   GatewayMessage,
   GatewayMessages,
 } from '../../src/protocol/messages.ts';
-import type { Clock } from './clock.ts';
-import type { Client, ClientError, Reason } from './types.ts';
+import type { Client, ClientError, Info, Reason } from './types.ts';
 
 export type {
   Block,
@@ -30,17 +29,19 @@ export interface Part {
   /** The link came or went. */
   state?(): void;
   /** The client closes. */
-  close(): void;
+  close?(): void;
 }
 
 /** The client as the roles see it. */
 export interface Core extends Client {
+  info: Info;
   readonly parts: Set<Part>;
   /** Of the live link; undefined while there is none. */
-  readonly welcome: Message<'welcome'> | undefined;
-  readonly time: Clock;
+  welcome: Message<'welcome'> | undefined;
   /** `now()` when the last frame of the live link arrived. */
-  readonly heardAt: number;
+  heardAt: number;
+  /** The gateway's clock minus this device's, ms. Wall clock on purpose: it goes on while the device sleeps. */
+  skew: number;
   /** A number no other watch of this client has. */
   nextWatch(): number;
   /** Does nothing without a live link. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { rider } from '../src/rider.ts';
 import type { Ping, RiderOptions } from '../src/types.ts';
 import { again, type Rig, rig, settle, stillTime } from './pair.ts';
@@ -10,6 +10,9 @@ const granted = (session: number, seq = 0, pingsPerFrame = 100) => ({
   rider: { session, seq },
   limits: { frameBytes: 65_536, framesPerSecond: 20, watches: 200, pingsPerFrame },
 });
+function raise(message: string): never {
+  throw new Error(message);
+}
 let way = 0;
 const fix = (over: Partial<Ping> = {}): Ping => ({ lat: 52.5 + ++way * 1e-4, lng: 13.4, ...over });
 const sent = (r: Rig) => r.link.of('ping').flatMap((m) => m.pings);
@@ -185,6 +188,59 @@ describe('queue', () => {
     expect(saved.at(-1)).toHaveLength(2);
     await r.welcome(granted(500));
     expect(sent(r).map((p) => p.lat)[0]).toBe(1);
+  });
+});
+
+describe('a store', () => {
+  const bad = [null, 7, { lat: 'x', lng: 1 }, { lat: 91, lng: 0, at: 1 }];
+  it.each([
+    ['that holds nonsense', async () => [...bad, { lat: 1, lng: 1, at: Date.now(), speed: -1 }]],
+    ['that cannot be read', () => Promise.reject(new Error('no disk'))],
+    ['that throws', (): never => raise('no store')],
+    ['that has no list', async () => undefined as never],
+  ])('%s stops nobody', async (_, load) => {
+    vi.spyOn(console, 'error').mockImplementation(() => {});
+    const { r, me } = riding({ store: { load, save: () => raise('disk full') } });
+    await r.welcome(granted(500));
+    await push(me, 1);
+    expect(sent(r).at(-1)).toMatchObject({ lng: 13.4 });
+    for (const ping of sent(r)) expect(ping).not.toHaveProperty('speed');
+    await settle(1000);
+    expect(console.error).toHaveBeenCalled();
+  });
+
+  it('gets what is left when the rider closes, at once, though it was slow to read', async () => {
+    const saved: unknown[][] = [];
+    let load = (_: unknown[]) => {};
+    const store = {
+      load: () => new Promise<unknown[]>((resolve) => (load = resolve)),
+      save: (q: readonly unknown[]) => void saved.push([...q]),
+    };
+    const { r, me } = riding({ store });
+    await r.welcome(granted(500));
+    me.push(fix());
+    me.close();
+    expect(saved).toEqual([]);
+    load([{ lat: 1, lng: 1, at: Date.now() }]);
+    await settle();
+    expect(saved.map((q) => q.length)).toEqual([2]);
+    expect(sent(r)).toEqual([]);
+  });
+});
+
+describe('a closed rider', () => {
+  it('takes no pings, sends none, and ends a flush', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    me.push(fix());
+    const flushed = me.flush();
+    me.close();
+    expect(await flushed).toBe(false);
+    await settle(1000);
+    expect(me.push(fix())).toBe('skipped');
+    expect(numbers(r)).toEqual([1]);
+    r.client.close();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
