@@ -79,6 +79,13 @@ describe('start', () => {
 });
 
 describe('subscriber connection', () => {
+  test('a new connection for commands begins a generation, too: reads may have gone to an old master', async () => {
+    const a = await start();
+    const next = nextGeneration(a);
+    await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    expect(await next).toBe(2);
+  });
+
   test('killed, it subscribes to everything again, and only then says so', async () => {
     const [a, b] = [await start(), await start()];
     const inbox = new Inbox(a);

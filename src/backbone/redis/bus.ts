@@ -68,10 +68,11 @@ export class RedisBus implements Bus {
   }
 
   async start(): Promise<void> {
-    const { subscriber, probeMs } = this.parts;
+    const { commands, subscriber, probeMs } = this.parts;
     await subscriber.open();
     await this.join();
     subscriber.onReady(() => void this.rejoin());
+    commands.onReady(() => this.reread());
     this.probeTimer = setInterval(() => void this.checkHearing(), probeMs);
   }
 
@@ -185,8 +186,21 @@ export class RedisBus implements Bus {
       if (link === subscriber.link) subscriber.cut(`cannot subscribe: ${(error as Error).message}`);
       return;
     }
+    log.info(`Redis ${subscriber.address}: ${this.members.size} channels joined anew`);
+    this.begin();
+  }
+
+  /**
+   * The connection that reads was made anew. In a failover it may have gone on reading from the old master while this
+   * bus was on the new one already: what was read then proves nothing.
+   */
+  private reread(): void {
+    // Not joined at present: a generation begins when it is.
+    if (this.joined === this.parts.subscriber.link) this.begin();
+  }
+
+  private begin(): void {
     this.generation += 1;
-    log.info(`Redis ${subscriber.address}: bus generation ${this.generation}, ${this.members.size} channels`);
     for (const listener of this.generationListeners) listener(this.generation);
   }
 
