@@ -8,6 +8,8 @@ import { Outbox, type Socket } from '../src/edge/outbox.ts';
 import { Session } from '../src/edge/session.ts';
 import { Hub } from '../src/fanout/hub.ts';
 import { OrderLog } from '../src/fanout/order-log.ts';
+import { Rider } from '../src/ingest/rider.ts';
+import { Load } from '../src/observe/load.ts';
 import { decodeBus, encodeEvent } from '../src/protocol/bus-messages.ts';
 import type { Cursor } from '../src/protocol/messages.ts';
 
@@ -61,6 +63,15 @@ export const switches = {
     bus: (bus) => blurredBus(bus, byOffsetAlone),
     store: (store) => blurredStore(store, byOffsetAlone),
   },
+  tick: {
+    meaning: 'zones and partners are flushed every 10 ms, however busy the gateway',
+    config(config) {
+      config.groupTickMs = 10;
+    },
+    patch() {
+      Load.prototype.sample = () => {};
+    },
+  },
   idempotency: {
     meaning: 'the key of a command is ignored',
     store: (store) => {
@@ -111,6 +122,16 @@ export const switches = {
           })),
         indexOrder: (...change) => store.indexOrder(...change).catch(() => {}),
       }),
+  },
+  'ping order': {
+    meaning: 'pings count in the order in which they come',
+    patch() {
+      const { take } = Rider.prototype;
+      Rider.prototype.take = function (session, pings, now) {
+        const top = this.seqOf(session);
+        return take.call(this, session, pings.map((ping, i) => ({ ...ping, seq: top + 1 + i })), now); // biome-ignore format: short
+      };
+    },
   },
   isolation: {
     meaning: 'nobody catches what a message or a frame that makes no sense throws',
