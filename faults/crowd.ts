@@ -2,6 +2,7 @@
 import { type Client, connect, type OrderWatch, watchOrder } from '@ridecast/client';
 import { WebSocket } from 'ws';
 import { codecWithout } from './naive.ts';
+import { mintShort } from './short-tokens.ts';
 import { type AppSpec, numberOfFix, type Order, type Report, type Sight, type SightKind } from './sights.ts';
 
 const TELL_MS = 50;
@@ -38,7 +39,7 @@ function tell(): void {
 }
 
 function open(spec: AppSpec): void {
-  const { id, urls, token } = spec;
+  const { id, urls, token, tokens } = spec;
   let dial = spec.first;
   let app: App | undefined;
   class Tapped extends WebSocket {
@@ -48,7 +49,7 @@ function open(spec: AppSpec): void {
     }
   }
   const client = connect(() => `${urls[dial++ % urls.length]!.replace(/^http/, 'ws')}/v1/ws`, {
-    token,
+    token: tokens === undefined ? token : () => mintShort(tokens),
     WebSocket: Tapped,
     codec: codecWithout(spec.without ?? []),
     background: true,

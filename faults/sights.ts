@@ -1,4 +1,5 @@
 /** What an app sees of its orders, as one process of apps tells another. */
+import type { TokenPlan } from './short-tokens.ts';
 
 /** One app: an SDK client that watches orders. */
 export interface AppSpec {
@@ -7,6 +8,8 @@ export interface AppSpec {
   readonly urls: readonly string[];
   readonly first: number;
   readonly token: string;
+  /** Mints a new token whenever one is due, instead of `token`. */
+  readonly tokens?: TokenPlan;
   readonly orders: readonly string[];
   /** What this app does without: the protections on its side that a twin switches off. */
   readonly without?: readonly ClientProtection[];

@@ -8,6 +8,7 @@ import { Outbox, type Socket } from '../src/edge/outbox.ts';
 import { Session } from '../src/edge/session.ts';
 import { Hub } from '../src/fanout/hub.ts';
 import { OrderLog } from '../src/fanout/order-log.ts';
+import type { Grant } from '../src/fanout/visibility.ts';
 import { Rider } from '../src/ingest/rider.ts';
 import { Load } from '../src/observe/load.ts';
 import { decodeBus, encodeEvent } from '../src/protocol/bus-messages.ts';
@@ -131,6 +132,18 @@ export const switches = {
         const top = this.seqOf(session);
         return take.call(this, session, pings.map((ping, i) => ({ ...ping, seq: top + 1 + i })), now); // biome-ignore format: short
       };
+    },
+  },
+  expiry: {
+    meaning: 'a token that was taken once counts for as long as its socket, revoked or not',
+    patch() {
+      const { sweep } = Session.prototype;
+      Session.prototype.sweep = function (now) {
+        const { state } = this as unknown as { state: { grant?: Grant } };
+        if (state.grant !== undefined) state.grant = { ...state.grant, expiresAt: now };
+        sweep.call(this, now);
+      };
+      Session.prototype.revoke = () => {};
     },
   },
   isolation: {

@@ -31,6 +31,7 @@ import { stall } from './stall.ts';
 import { stalledReader } from './stalled-reader.ts';
 import { storm } from './storm.ts';
 import { thinLine } from './thin-line.ts';
+import { tokenExpires } from './token-expires.ts';
 import { trimmed } from './trimmed.ts';
 
 export const rows: readonly Row[] = [
@@ -65,6 +66,7 @@ export const rows: readonly Row[] = [
   silentFlood,
   poison,
   hostileFrames,
+  tokenExpires,
   orderEnds,
   jitter,
   storm,
