@@ -64,7 +64,7 @@ async function play(row: Row, stage: Stage): Promise<Played> {
     const problems = problemsOf(row, figures, extra, stage);
     return { figures, extra, rssSlope: stage.rssSlope(), seconds: seconds(), problems };
   } catch (error) {
-    const problems = [`broke off: ${(error as Error).message}`];
+    const problems = [`broke off: ${(error as Error).message.replace(/\s*\n\s*/g, ' | ').slice(0, 400)}`];
     return { extra: {}, rssSlope: 0, seconds: seconds(), problems };
   } finally {
     clearTimeout(late);

@@ -28,20 +28,19 @@ export class Riders {
     return new Riders(await Promise.all(clients), company.ledger);
   }
 
-  /** Every rider pings once. A ping that cannot be sent is not made up for. */
-  ping(): void {
-    for (const [order, rider] of this.clients) {
-      const { sent } = rider;
-      rider.ping(fixNumbered(sent));
-      if (rider.sent === sent) continue;
-      this.ledger.fix(order, sent);
-      this.onPing(order, sent);
-    }
+  /** Every rider pings so many times a second from now on, one after the other. A ping that cannot be sent is not made up for. */
+  keepPinging(perSecond: number): void {
+    let next = 0;
+    const all = this.clients.length;
+    this.timer = setInterval(() => this.ping(this.clients[next++ % all]!), 1000 / (perSecond * all));
   }
 
-  /** Every rider pings so many times a second from now on. */
-  keepPinging(perSecond: number): void {
-    this.timer = setInterval(() => this.ping(), 1000 / perSecond);
+  private ping([order, rider]: Riders['clients'][number]): void {
+    const { sent } = rider;
+    rider.ping(fixNumbered(sent));
+    if (rider.sent === sent) return;
+    this.ledger.fix(order, sent);
+    this.onPing(order, sent);
   }
 
   /** The last ping has been made. Resolves when all are acknowledged. */

@@ -10,6 +10,7 @@ import { halfOpen } from './half-open.ts';
 import { halfOpenDrop } from './half-open-drop.ts';
 import { halfOpenPhone } from './half-open-phone.ts';
 import { hostileFrames } from './hostile-frames.ts';
+import { hotChannel } from './hot-channel.ts';
 import { jitter } from './jitter.ts';
 import { lateHistory } from './late-history.ts';
 import { networkSwitch } from './network-switch.ts';
@@ -63,6 +64,7 @@ export const rows: readonly Row[] = [
   halfOpenPhone,
   networkSwitch,
   thinLine,
+  hotChannel,
   silentFlood,
   poison,
   hostileFrames,
