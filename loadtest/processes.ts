@@ -74,8 +74,11 @@ function firstReady<T>(
 export async function launchRedis(): Promise<Process<string>> {
   const port = await freePort();
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  return launch('redis-server', [...args, '--dir', tmpdir()], process.env, (line) =>
-    line.includes('Ready to accept connections') ? `redis://127.0.0.1:${port}` : undefined,
+  return launch(
+    'redis-server',
+    [...args, '--dir', tmpdir(), '--dbfilename', `ridecast-${process.pid}-${port}.rdb`],
+    process.env,
+    (line) => (line.includes('Ready to accept connections') ? `redis://127.0.0.1:${port}` : undefined),
   );
 }
 

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { ID_PATTERN } from './protocol/channel.ts';
+import { parseRedisUrl, REDIS_URL_FORMS } from './protocol/redis-url.ts';
 
 const whole = (value: number, min: number, max: number, meaning: string) =>
   z.coerce.number().int().min(min).max(max).default(value).describe(meaning);
@@ -17,6 +18,14 @@ const names = (value: string, meaning: string) =>
     .transform((s) => s.split(',').map((part) => part.trim()).filter(Boolean))
     .describe(meaning); // biome-ignore format: one option, one place
 const flag = (meaning: string) => z.stringbool().default(false).describe(meaning);
+
+function isRedisUrl(text: string, problems: z.RefinementCtx): void {
+  try {
+    parseRedisUrl(text);
+  } catch (error) {
+    problems.addIssue((error as Error).message);
+  }
+}
 
 const schema = z.object({
   host: text('0.0.0.0', 'address the public port listens on'),
@@ -32,7 +41,7 @@ const schema = z.object({
     .describe('name of this node in logs and metrics; random by default'),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').describe('least severe line that is logged'),
 
-  redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: 'expected redis://host:port or rediss://…' }).optional().describe('Redis of the fleet; without it one node with a memory of its own'),
+  redisUrl: z.string().superRefine(isRedisUrl).optional().describe(`Redis of the fleet: ${REDIS_URL_FORMS}; without it one node with a memory of its own`),
   redisPrefix: text('ridecast:', 'put before every key and channel'),
   redisTimeoutMs: whole(2000, 50, 60_000, 'ms a Redis command may take'),
   redisProbeMs: whole(5000, 100, 60_000, 'ms between looks at whether Redis answers and messages arrive; a deaf link is cut after two'),

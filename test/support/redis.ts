@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { freePort } from './ports.ts';
 
@@ -55,7 +57,21 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisSer
 const leash = spawnSync('setpriv', ['--version']).error ? [] : ['setpriv', '--pdeathsig', 'KILL'];
 
 async function launch(port: number, args: readonly string[]): Promise<ChildProcess> {
-  const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  // A replica that syncs makes its master write this file, whatever `--save` says; the next start would load it.
+  const dump = `ridecast-${process.pid}-${port}.rdb`;
+  rmSync(join(tmpdir(), dump), { force: true });
+  const options = [
+    '--dbfilename',
+    dump,
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ];
   const [file, ...rest] = [...leash, 'redis-server', ...options, '--dir', tmpdir(), ...args];
   const server = spawn(file!, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
   const end = () => server.kill('SIGKILL');

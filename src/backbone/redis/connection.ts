@@ -1,4 +1,5 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
+import { parseRedisUrl, type RedisTarget } from '../../protocol/redis-url.ts';
 
 /** What is told to whoever runs the node. */
 export interface BackboneLog {
@@ -23,8 +24,22 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+/** Where ioredis is to connect. With Sentinel each connect asks anew who the master is, and a failover is told. */
+function place({ hosts, master, username, password, db, tls }: RedisTarget): RedisOptions {
+  const login = {
+    db,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls ? { tls: {} } : {}),
+  };
+  if (master === undefined) return { ...login, ...hosts[0]! };
+  return { ...login, sentinels: [...hosts], name: master, role: 'master', failoverDetector: true };
+}
+
 /** A connection with something unanswered is cut after being silent for so many command timeouts. */
 const SILENCE = 2;
+/** How often all Sentinels are asked for the master before a start fails. */
+const SENTINEL_TRIES = 3;
 /** The clock is looked at so often in each command timeout. */
 const BEATS = 10;
 
@@ -46,6 +61,7 @@ export class Connection {
   private closed = false;
   /** It was ready: its end is news, a failed attempt to come back is not. */
   private up = false;
+  private everUp = false;
   private problem = 'it does not answer';
   /** Bumped whenever the connection ends: tells what belongs to an earlier one. */
   private linkNumber = 1;
@@ -61,9 +77,11 @@ export class Connection {
 
   constructor(parts: ConnectionParts) {
     this.parts = parts;
-    const { hostname, port } = new URL(parts.url);
-    this.address = `${hostname}:${port || 6379}`;
-    this.redis = new Redis(parts.url, {
+    const target = parseRedisUrl(parts.url);
+    const places = target.hosts.map(({ host, port }) => `${host}:${port}`).join(',');
+    this.address = target.master === undefined ? places : `${target.master} of ${places}`;
+    this.redis = new Redis({
+      ...place(target),
       lazyConnect: true,
       connectionName: parts.name,
       connectTimeout: parts.timeoutMs * SILENCE,
@@ -75,6 +93,12 @@ export class Connection {
       maxLoadingRetryTime: 1000,
       retryStrategy: (attempt) => Math.random() * Math.min(2000, 50 * 2 ** Math.min(attempt, 6)),
       reconnectOnError: (error) => error.message.startsWith('READONLY'), // a master that was demoted
+      // Sentinels that cannot be reached at the start are news; later on they are asked until they can.
+      sentinelRetryStrategy: (attempt) => {
+        if (!this.everUp && attempt >= SENTINEL_TRIES) return null;
+        return Math.random() * Math.min(1000, 50 * 2 ** Math.min(attempt, 6));
+      },
+      sentinelCommandTimeout: parts.timeoutMs,
     });
     this.redis.on('error', (error: Error) => {
       this.problem = error.message;
@@ -82,6 +106,7 @@ export class Connection {
     this.redis.on('connect', () => this.beginSilence());
     this.redis.on('ready', () => {
       this.up = true;
+      this.everUp = true;
       this.problem = 'it was closed';
       this.parts.log.info(`Redis ${this.address}: ${this.parts.name} connected`);
       for (const listener of this.readyListeners) listener();

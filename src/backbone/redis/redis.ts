@@ -7,7 +7,7 @@ import { Keys } from './keys.ts';
 import { RedisStore } from './store.ts';
 
 export interface RedisBackboneOptions {
-  /** redis://[user:password@]host[:port][/db], or rediss:// with TLS. Redis 6.2 or newer, `noeviction`. */
+  /** One of the forms in protocol/redis-url.ts. Redis 6.2 or newer, `noeviction`. */
   readonly url: string;
   /** Put before every key and channel. No braces. */
   readonly prefix?: string;
@@ -22,7 +22,7 @@ export interface RedisBackboneOptions {
 
 const silent: BackboneLog = { info() {}, warn() {} };
 
-/** One node's backbone over Redis standalone. Commands fail fast while Redis is away; both connections come back. */
+/** One node's backbone over one Redis, or over the master that Sentinels know. Commands fail fast while Redis is away; both connections come back. */
 export function redisBackbone({
   url,
   prefix = 'ridecast:',
