@@ -2,6 +2,7 @@
 import type { Backbone } from '../src/backbone/backbone.ts';
 import type { Bus } from '../src/backbone/bus.ts';
 import { missedSince } from '../src/backbone/log.ts';
+import { Connection } from '../src/backbone/redis/connection.ts';
 import type { Store } from '../src/backbone/store.ts';
 import type { Config } from '../src/config.ts';
 import { Outbox, type Socket } from '../src/edge/outbox.ts';
@@ -144,6 +145,17 @@ export const switches = {
         sweep.call(this, now);
       };
       Session.prototype.revoke = () => {};
+    },
+  },
+  readonly: {
+    meaning: 'a connection to a server that refuses writes is kept',
+    patch() {
+      const { open } = Connection.prototype;
+      Connection.prototype.open = function () {
+        const { redis } = this as unknown as { redis: { options: { reconnectOnError?: unknown } } };
+        redis.options.reconnectOnError = undefined;
+        return open.call(this);
+      };
     },
   },
   isolation: {

@@ -20,6 +20,7 @@ import { outOfMemory } from './out-of-memory.ts';
 import { overflow } from './overflow.ts';
 import { poison } from './poison.ts';
 import { producerDies } from './producer-dies.ts';
+import { readOnly } from './readonly.ts';
 import { redisHangs } from './redis-hangs.ts';
 import { restartEmpty } from './restart-empty.ts';
 import { riderFloods } from './rider-floods.ts';
@@ -52,6 +53,7 @@ export const rows: readonly Row[] = [
   failoverFewer,
   failoverSame,
   failoverMore,
+  readOnly,
   trimmed,
   lateHistory,
   eatReply,
