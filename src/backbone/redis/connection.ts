@@ -24,7 +24,10 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** Where ioredis is to connect. With Sentinel each connect asks anew who the master is, and a failover is told. */
+/**
+ * Where ioredis is to connect. With Sentinel each connect asks anew who the master is; Sentinels close the connections
+ * to a master they demote. The failover detector of ioredis is left out: it ends a client that is connecting for good.
+ */
 function place({ hosts, master, username, password, db, tls }: RedisTarget): RedisOptions {
   const login = {
     db,
@@ -33,13 +36,15 @@ function place({ hosts, master, username, password, db, tls }: RedisTarget): Red
     ...(tls ? { tls: {} } : {}),
   };
   if (master === undefined) return { ...login, ...hosts[0]! };
-  return { ...login, sentinels: [...hosts], name: master, role: 'master', failoverDetector: true };
+  return { ...login, sentinels: [...hosts], name: master, role: 'master' };
 }
 
 /** A connection with something unanswered is cut after being silent for so many command timeouts. */
 const SILENCE = 2;
 /** How often all Sentinels are asked for the master before a start fails. */
 const SENTINEL_TRIES = 3;
+/** ms before a client that gave up connects again. */
+const AGAIN_MS = 500;
 /** The clock is looked at so often in each command timeout. */
 const BEATS = 10;
 
@@ -112,6 +117,7 @@ export class Connection {
       for (const listener of this.readyListeners) listener();
     });
     this.redis.on('close', () => this.lost());
+    this.redis.on('end', () => this.again());
   }
 
   get ready(): boolean {
@@ -220,6 +226,14 @@ export class Connection {
       this.parts.log.warn(`Redis ${this.address}: ${this.parts.name} lost, ${this.problem}`);
     }
     this.up = false;
+  }
+
+  /** ioredis gives up where connecting fails in an odd way, as when a Sentinel answers nonsense: it is told to go on. */
+  private again(): void {
+    if (this.closed || !this.everUp) return;
+    setTimeout(() => {
+      if (!this.closed && this.redis.status === 'end') this.redis.connect().catch(() => {});
+    }, AGAIN_MS).unref();
   }
 
   private beginSilence(): void {
