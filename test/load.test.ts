@@ -156,6 +156,25 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
+describe('a tick for very many watchers', () => {
+  it('is cut into slices, and an event goes between them', async () => {
+    const { ping, post, tick, watch } = await setUp();
+    const watchers = await Promise.all(Array.from({ length: 600 }, () => watch('zone:z')));
+    const order = await watch('order:o');
+    const sent = () => watchers.filter(({ got }) => got.length > 0).length;
+    await ping();
+    for (const watcher of watchers) watcher.got.length = 0;
+    tick();
+    expect(sent()).toBe(256);
+    order.got.length = 0;
+    const posted = post('picked_up');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent()).toBe(512);
+    await posted;
+    expect([sent(), order.got]).toEqual([600, ['picked_up']]);
+  });
+});
+
 describe('an overloaded node', () => {
   it('stretches the tick of groups first, and says how far', async () => {
     const { load, ping, tick, watch } = await setUp();

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { decodeBus, encodeBus, encodeEvent } from '../src/protocol/bus-messages.ts';
 import { CloseCodes, comesBack } from '../src/protocol/close-codes.ts';
-import { codecs, jsonCodec, msgpackCodec } from '../src/protocol/codec.ts';
+import { codecs, jsonCodec, msgpackCodec, pack } from '../src/protocol/codec.ts';
 import { clientMessages, gatewayMessages, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { fromRecord, type Position, toRecord, toTuple } from '../src/protocol/positions.ts';
 import { checkClientMessage } from '../src/protocol/validate.ts';
@@ -120,6 +120,7 @@ describe('what nodes say to each other', () => {
       { kind: 'order', data: '{"id":"o1"}' },
       { kind: 'assignments' },
       { kind: 'session', session: 9 },
+      { kind: 'revoked', subject: 'customer:ann', before: 1764000000000 },
     ] as const) {
       expect(decodeBus(encodeBus(structuredClone(message) as never))).toEqual(message);
     }
@@ -139,6 +140,14 @@ describe('what nodes say to each other', () => {
 
   it('refuses what no node wrote', () => {
     for (const bytes of ['E|e|1', 'hello', '']) expect(() => decodeBus(Buffer.from(bytes))).toThrow();
+    const record = toRecord(position);
+    const cut = Array.from({ length: 7 }, (_, length) => record.slice(0, length));
+    const odd = [...cut, [...record].fill(Number.NaN, 2, 3), [...record].fill('7' as never, 1, 2)];
+    for (const one of odd) {
+      expect(() => decodeBus(pack([1, one]))).toThrow('not a position record');
+      expect(() => decodeBus(pack([2, [[one, []]], []]))).toThrow('not a position record');
+    }
+    expect(() => decodeBus(pack([2, [], [['r1', 7]]]))).toThrow('not a departure');
   });
 
   it('leaves unknowns at the end of a tuple out, and never shows a negative age', () => {

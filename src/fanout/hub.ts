@@ -56,6 +56,8 @@ const FRESH_MS = 100;
 const FLEET_CHECKS = 6;
 /** From this factor on, orders whose rider is still far wait for a tick, too. */
 const FAR_WAITS = 4;
+/** Sessions sent to in one turn of the event loop: some two milliseconds. */
+const SLICE = 256;
 /** Orders that have drifted are read so many at a time. */
 const READS_AT_ONCE = 200;
 
@@ -315,8 +317,14 @@ export class Hub {
       channel.emit();
       for (const watch of channel.subscriptions) subscribers.add(watch.subscriber);
     }
-    const at = this.parts.now();
-    for (const subscriber of subscribers) if (subscriber.flush(at, every)) this.waiting.add(subscriber);
+    this.send([...subscribers], 0, this.parts.now(), every);
+  }
+
+  /** Many watchers take many milliseconds: between slices whatever else is to be done has its turn. */
+  private send(subscribers: readonly Subscriber[], from: number, at: number, every?: number): void {
+    const to = Math.min(from + SLICE, subscribers.length);
+    for (let i = from; i < to; i++) if (subscribers[i]!.flush(at, every)) this.waiting.add(subscribers[i]!);
+    if (to < subscribers.length) this.timers.soon(() => this.send(subscribers, to, at, every));
   }
 
   /** ms since then; a clock that was set back counts as much time as it was set back by. */

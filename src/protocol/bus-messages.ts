@@ -66,7 +66,7 @@ export function decodeBus(bytes: Uint8Array): BusMessage {
     case KINDS.position:
       return { kind: 'position', position: record(parts[1]) };
     case KINDS.fleet:
-      return { kind: 'fleet', entries: list(parts[1]) as FleetEntry[], left: list(parts[2]) as Departure[] };
+      return { kind: 'fleet', entries: list(parts[1]).map(fleetEntry), left: list(parts[2]).map(departure) };
     case KINDS.order:
       return { kind: 'order', data: String(parts[1]) };
     case KINDS.assignments:
@@ -93,7 +93,21 @@ function decodeEvent(text: string): BusMessage {
 
 function record(value: unknown): PositionRecord {
   if (!Array.isArray(value) || typeof value[0] !== 'string') throw new Error('not a position record');
+  // session, seq, lat, lng, fixAt, heardAt: without one of them a rider would freeze, or go back.
+  for (let i = 1; i <= 6; i++) if (!Number.isFinite(value[i])) throw new Error('not a position record');
   return value as PositionRecord;
+}
+
+function fleetEntry(value: unknown): FleetEntry {
+  const [position, orders] = list(value);
+  return [record(position), list(orders).map(String)];
+}
+
+function departure(value: unknown): Departure {
+  const [rider, session, seq] = list(value);
+  if (typeof rider !== 'string' || !Number.isFinite(session) || !Number.isFinite(seq))
+    throw new Error('not a departure');
+  return [rider, session as number, seq as number];
 }
 
 function list(value: unknown): unknown[] {
