@@ -14,7 +14,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { command, root } from './command.mjs';
 
-const SOURCES = ['src', 'demo', 'loadtest', 'faults', 'test/support', 'client-sdk/src'];
+const SOURCES = ['src', 'demo', 'loadtest', 'faults', 'bench', 'test/support', 'client-sdk/src'];
 const SETTINGS = [
   'package-lock.json',
   'client-sdk/package.json',

@@ -1,0 +1,52 @@
+/** The process that is the load: one party at a time, as the conductor says. */
+import type { Dialect } from './dialect.ts';
+import { rawDialect } from './dialects/raw.ts';
+import { ridecastDialect } from './dialects/ridecast.ts';
+import { tickDialect } from './dialects/tick.ts';
+import type { Answer, Crowd, Measured, Order, Target } from './messages.ts';
+import { Party } from './party.ts';
+
+let party: Party | undefined;
+
+function dialectOf(target: Target, crowd: Crowd): Dialect {
+  switch (target.speaks) {
+    case 'ridecast':
+      return ridecastDialect(target, crowd);
+    case 'raw':
+      return rawDialect(crowd);
+    case 'tick':
+      return tickDialect(crowd, Math.floor(target.recordBytes));
+  }
+}
+
+async function carryOut(order: Order): Promise<Measured | undefined> {
+  switch (order.do) {
+    case 'open':
+      party = new Party(order.target.url, dialectOf(order.target, order.crowd), order.crowd);
+      await party.open();
+      return undefined;
+    case 'ride':
+      party!.ride(order.riders, order.hz);
+      return undefined;
+    case 'rest':
+      party!.rest();
+      return undefined;
+    case 'measure':
+      return party!.measure(order.seconds, order.pids);
+    case 'settle':
+      return party!.settle();
+    case 'close':
+      party?.close();
+      party = undefined;
+      return undefined;
+  }
+}
+
+process.on('message', (order: Order) => {
+  const answer = (sent: Answer) => process.send!(sent);
+  carryOut(order).then(
+    (value) => answer({ value }),
+    (error: Error) => answer({ error: error.message }),
+  );
+});
+process.once('disconnect', () => process.exit(0));

@@ -1,0 +1,117 @@
+/** A watcher: counts what it is shown, and on some sockets looks at it too. */
+import type { Sight } from './clock.ts';
+import type { Dialect } from './dialect.ts';
+import { Wire } from './wire.ts';
+
+/** What all watchers of a crowd have received. */
+export interface Tally {
+  frames: number;
+  positions: number;
+  bytes: number;
+  events: number;
+  /** Sockets that ended before their time, by the reason given. */
+  readonly lost: Map<string, number>;
+  /** `performance.now()` of the last message. */
+  lastAt: number;
+}
+
+export class Watcher {
+  /** The number of the last event, and how many did not follow the one before. */
+  event = 0;
+  gaps = 0;
+  private readonly dialect: Dialect;
+  private readonly tally: Tally;
+  private readonly sight: Sight | undefined;
+  private wire: Wire | undefined;
+  private handled = 0;
+  private credited = 0;
+  private creditDue = false;
+
+  constructor(dialect: Dialect, tally: Tally, sight: Sight | undefined) {
+    this.dialect = dialect;
+    this.tally = tally;
+    this.sight = sight;
+  }
+
+  /** Connects. Resolves when the system says that it watches. */
+  open(url: string, index: number): Promise<void> {
+    const { path, subprotocol, first, ready } = this.dialect.watcher(index);
+    return new Promise((resolve, reject) => {
+      let opening = true;
+      const done = () => {
+        opening = false;
+        resolve();
+      };
+      this.wire = new Wire({
+        url,
+        path,
+        subprotocol,
+        opened: () => {
+          for (const frame of first) this.wire!.send(frame);
+          if (ready === undefined) done();
+        },
+        received: (buffer, from, to) => {
+          if (!opening) return this.receive(buffer, from, to);
+          try {
+            if (ready!(buffer, from, to)) done();
+          } catch (error) {
+            reject(error as Error);
+          }
+        },
+        lost: (why) => {
+          if (opening) return reject(new Error(`a watcher could not begin: ${why}`));
+          this.tally.lost.set(why, (this.tally.lost.get(why) ?? 0) + 1);
+        },
+      });
+    });
+  }
+
+  get port(): number | undefined {
+    return this.wire?.port;
+  }
+
+  stall(): void {
+    this.wire?.stall();
+  }
+
+  resume(): void {
+    this.wire?.resume();
+  }
+
+  end(): void {
+    this.wire?.end();
+  }
+
+  private receive(buffer: Buffer, from: number, to: number): void {
+    const { tally, dialect, sight } = this;
+    tally.frames++;
+    tally.bytes += to - from;
+    const positions = dialect.count(buffer, from, to);
+    if (positions === 0) return this.other(buffer, from, to);
+    tally.positions += positions;
+    if (sight !== undefined) dialect.see(buffer, from, to, sight.at(performance.now()));
+    if (dialect.credit !== undefined) this.credit(dialect.credit);
+  }
+
+  private other(buffer: Buffer, from: number, to: number): void {
+    const event = this.dialect.event(buffer, from, to);
+    if (event === 0) return;
+    this.tally.events++;
+    if (this.event > 0 && event !== this.event + 1) this.gaps++;
+    this.event = event;
+  }
+
+  private credit({ everyFrames, withinMs, frame }: NonNullable<Dialect['credit']>): void {
+    const tell = () => {
+      this.creditDue = false;
+      if (this.credited === this.handled) return;
+      this.credited = this.handled;
+      this.wire!.send(frame(this.handled));
+    };
+    if (++this.handled - this.credited >= everyFrames) tell();
+    else if (!this.creditDue) {
+      this.creditDue = true;
+      setTimeout(tell, withinMs);
+    }
+  }
+}

@@ -1,0 +1,5 @@
+/** All rows, in the order in which they are run and shown. */
+import type { Row } from '../row.ts';
+import { zoneMap } from './zone-map.ts';
+
+export const rows: readonly Row[] = [zoneMap];

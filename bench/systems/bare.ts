@@ -1,0 +1,45 @@
+/** Small servers of ours, each a file in bench/servers. */
+import { fileURLToPath } from 'node:url';
+import { launch, type Process } from '../../loadtest/processes.ts';
+import { pin, SERVER_CORE } from '../cores.ts';
+import type { System } from './system.ts';
+
+/** Runs one of them on the server's core, ready as its URL. */
+export async function launchServer(file: string, env: Record<string, string>): Promise<Process<string>> {
+  const path = fileURLToPath(new URL(`../servers/${file}.js`, import.meta.url));
+  const server = await launch(process.execPath, [path], { PATH: process.env.PATH, ...env }, (line) => {
+    const port = /^listens on (\d+)/.exec(line)?.[1];
+    return port === undefined ? undefined : `http://127.0.0.1:${port}`;
+  });
+  pin(server.pid, SERVER_CORE);
+  return server;
+}
+
+/** ms between frames of the tick server, as many as the gateway's GROUP_TICK_MS. */
+const TICK_MS = 250;
+
+export const rawUws: System = {
+  name: 'raw uWebSockets.js',
+  what: 'bare uWebSockets.js: publishes each ping as it came, nothing checked, ordered or kept',
+  async start() {
+    const server = await launchServer('uws', {});
+    return {
+      target: { speaks: 'raw', url: server.ready },
+      pids: { server: server.pid },
+      stop: () => server.stop(),
+    };
+  },
+};
+
+export const rawTick: System = {
+  name: 'raw tick frame',
+  what: 'bare uWebSockets.js: reads each ping and publishes one frame a tick, with as many bytes a position as ours took',
+  async start({ recordBytes }) {
+    const server = await launchServer('uws', { TICK_MS: `${TICK_MS}`, RECORD_BYTES: `${recordBytes}` });
+    return {
+      target: { speaks: 'tick', url: server.ready, recordBytes },
+      pids: { server: server.pid },
+      stop: () => server.stop(),
+    };
+  },
+};
