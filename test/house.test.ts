@@ -4,7 +4,13 @@ import { findCycle, parse, type SourceFile, sourceFiles } from './support/import
 const root = new URL('..', import.meta.url).pathname;
 const src = sourceFiles(root, 'src');
 const sdk = sourceFiles(root, 'client-sdk/src');
-const all = [...src, ...sdk, ...sourceFiles(root, 'demo'), ...sourceFiles(root, 'loadtest')];
+const all = [
+  ...src,
+  ...sdk,
+  ...sourceFiles(root, 'demo'),
+  ...sourceFiles(root, 'loadtest'),
+  ...sourceFiles(root, 'faults'),
+];
 
 /** Which rooms a room may import from; files at the top are rooms of their own. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
