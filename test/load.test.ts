@@ -98,6 +98,7 @@ async function setUp() {
       periodic.set(ms, run);
       return () => {};
     },
+    beat: (ms: number, _: number, run: () => void) => timers.every(ms, run),
   };
   const hub = new Hub({
     ...config,

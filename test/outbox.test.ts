@@ -42,7 +42,7 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
 function zone(out: Outbox, riders: number, minIntervalMs = 0): Subscription {
   const group = new Group(7, true, BLOCK);
   for (let i = 0; i < riders; i++) arrive(group, i);
-  const watch = { subscriber: out, w: 1, group, minIntervalMs, standing: NOWHERE, lastFrameAt: 0, offset: 0 };
+  const watch = { subscriber: out, w: 1, group, minIntervalMs, standing: NOWHERE, dueAt: 0, offset: 0 };
   out.mark(watch);
   return watch;
 }
@@ -124,6 +124,19 @@ describe('an outbox that may go on', () => {
     expect([refs(frames), told.later]).toEqual([[[1, 2], [3, 4], [5]], 1]);
   });
 
+  it('keeps a watch to its rate, and does not skip a tick because the one before was late', () => {
+    const { out, frames } = outbox();
+    const watch = zone(out, 1, 250);
+    const sent = [1000, 1251, 1300, 1500, 1750, 1751, 100, 200, 350].map((at, seq) => {
+      watch.group.take(fromRecord(['r0', 1, 2 + seq, 0, 0, at, at, null, null, null, 0, null]), []);
+      out.mark(watch);
+      out.flush(at);
+      return frames.length;
+    });
+    // From the seventh on the clock was set back.
+    expect(sent).toEqual([1, 2, 2, 3, 4, 4, 5, 5, 6]);
+  });
+
   it('asks for the next tick for a watch whose rate holds it back', () => {
     const { out, frames, told, clock, wire } = outbox();
     const watch = zone(out, 1, 500);
@@ -135,8 +148,8 @@ describe('an outbox that may go on', () => {
     clock.at = 1200;
     out.drained();
     expect([refs(frames), told.later]).toEqual([[[1]], 1]);
-    expect(out.flush(1499)).toBe(true);
-    expect(out.flush(1500)).toBe(false);
+    expect(out.flush(1399)).toBe(true);
+    expect(out.flush(1400)).toBe(false);
     expect(refs(frames)).toEqual([[1], [2]]);
   });
 

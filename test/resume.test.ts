@@ -4,9 +4,9 @@ import type { Store } from '../src/backbone/store.ts';
 import { loadConfig } from '../src/config.ts';
 import { Hub } from '../src/fanout/hub.ts';
 import type { Subscriber, Subscription } from '../src/fanout/subscription.ts';
-import type { Timers } from '../src/fanout/timers.ts';
 import type { Grant } from '../src/fanout/visibility.ts';
 import { Counts } from '../src/observe/metrics.ts';
+import type { Timers } from '../src/observe/timers.ts';
 import { Orders } from '../src/orders/orders.ts';
 import { channelName } from '../src/protocol/channel.ts';
 import { jsonCodec } from '../src/protocol/codec.ts';
@@ -106,6 +106,7 @@ function node(broker = new MemoryBroker()) {
       held.periodic.set(ms, run);
       return () => {};
     },
+    beat: (ms, _, run) => timers.every(ms, run),
   };
   const now = () => held.now;
   const lifecycle = { statuses: config.orderStatuses, ends: new Set(config.orderEndStatuses) };

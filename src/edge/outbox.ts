@@ -33,6 +33,9 @@ export interface OutboxParts {
   readonly started: (w: number, offset: number | undefined) => void;
 }
 
+/** Share of a watch's interval after which its next frame is not too early, if the one before was late. */
+const ON_TIME = 0.8;
+
 export class Outbox implements Subscriber {
   readonly codec: Codec;
   readonly audience: Audience;
@@ -98,8 +101,8 @@ export class Outbox implements Subscriber {
         this.marked.delete(watch);
         continue;
       }
-      const sinceLast = at - watch.lastFrameAt;
-      if (sinceLast >= 0 && sinceLast < watch.minIntervalMs) continue; // below 0: the clock was set back
+      const wait = watch.dueAt - at;
+      if (wait > 0 && wait <= watch.minIntervalMs) continue; // more: the clock was set back
       const block = watch.group.block(watch.standing, this.codec, at);
       blocks.push(block.bytes);
       if (block.more) unfinished.push(watch.group.number);
@@ -110,7 +113,11 @@ export class Outbox implements Subscriber {
       this.parts.counts.positionBlocks += blocks.length;
       for (const { watch, standing, more } of sent) {
         watch.standing = standing;
-        watch.lastFrameAt = at;
+        // A tick that comes a little late does not put off the one after it.
+        watch.dueAt = Math.max(
+          Math.min(watch.dueAt, at) + watch.minIntervalMs,
+          at + watch.minIntervalMs * ON_TIME,
+        );
         if (!more) this.marked.delete(watch);
       }
     }

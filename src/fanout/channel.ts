@@ -68,7 +68,7 @@ export function begin(
     w: options.w,
     minIntervalMs: options.minIntervalMs,
     standing: NOWHERE,
-    lastFrameAt: at,
+    dueAt: at + options.minIntervalMs,
     offset: extra.cursor?.offset ?? 0,
   };
   return { subscription, watching: restart(name, subscription, extra, at) };

@@ -1,6 +1,7 @@
 /** Channels to sessions, on this node: who watches what, when to join and leave the bus, when to flush. */
 import type { Bus } from '../backbone/bus.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
+import { realTimers, type Timers } from '../observe/timers.ts';
 import { decodeBus } from '../protocol/bus-messages.ts';
 import { parseChannel } from '../protocol/channel.ts';
 import type { Cursor, ErrorCode } from '../protocol/messages.ts';
@@ -8,7 +9,6 @@ import { boundOf, type Channel, type InHub } from './channel.ts';
 import { type FleetChannelParts, PartnerChannel, ZoneChannel } from './fleet-channel.ts';
 import { OrderChannel, type OrderChannelParts } from './order-channel.ts';
 import type { Subscriber } from './subscription.ts';
-import { realTimers, type Timers } from './timers.ts';
 import { driftedOrders } from './verify.ts';
 import { type Grant, mayWatch } from './visibility.ts';
 
@@ -56,6 +56,8 @@ const FRESH_MS = 100;
 const FLEET_CHECKS = 6;
 /** From this factor on, orders whose rider is still far wait for a tick, too. */
 const FAR_WAITS = 4;
+/** Nodes publish groups on the beat, and what they published is here by this share of a tick later. */
+const AFTER_INGEST = 0.2;
 /** Sessions sent to in one turn of the event loop: some two milliseconds. */
 const SLICE = 256;
 /** Orders that have drifted are read so many at a time. */
@@ -81,7 +83,7 @@ export class Hub {
     this.parts = parts;
     this.timers = parts.timers ?? realTimers;
     this.undo = [
-      this.timers.every(parts.groupTickMs, () => this.tick()),
+      this.timers.beat(parts.groupTickMs, parts.groupTickMs * AFTER_INGEST, () => this.tick()),
       this.timers.every(Math.min(SWEEP_MS, Math.max(50, parts.lingerMs)), () => this.sweep()),
       this.timers.every(parts.checkMs, () => this.check()),
     ];

@@ -35,7 +35,8 @@ export interface Subscription {
   readonly minIntervalMs: number;
   /** What it was last sent; see groups.ts. */
   standing: Standing;
-  lastFrameAt: number;
+  /** When the next position frame may go, ms since epoch. */
+  dueAt: number;
   /** Order channels: the offset up to which events were sent. */
   offset: number;
 }

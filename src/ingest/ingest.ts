@@ -2,6 +2,7 @@
 import type { Bus } from '../backbone/bus.ts';
 import type { Store } from '../backbone/store.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
+import { realTimers } from '../observe/timers.ts';
 import type { OrderRecord } from '../orders/order.ts';
 import { decodeBus, encodeBus } from '../protocol/bus-messages.ts';
 import { channelName, parseChannel } from '../protocol/channel.ts';
@@ -87,14 +88,14 @@ export class Ingest {
   private dirty = new Set<Held>();
   private readonly toAck = new Set<Link>();
   private scheduled = false;
-  private readonly timers: NodeJS.Timeout[];
+  private readonly undo: (() => void)[];
 
   constructor(parts: IngestParts) {
     this.parts = parts;
     this.batches = new Batches(parts.bus, () => tally(parts.counts.busDrops, 'publish failed'));
-    this.timers = [
-      setInterval(() => this.tick(), parts.groupTickMs),
-      setInterval(() => this.acknowledge(), ACK_MS),
+    this.undo = [
+      realTimers.beat(parts.groupTickMs, 0, () => this.tick()),
+      realTimers.every(ACK_MS, () => this.acknowledge()),
     ];
   }
 
@@ -103,7 +104,7 @@ export class Ingest {
   }
 
   stop(): void {
-    for (const timer of this.timers) clearInterval(timer);
+    for (const undo of this.undo) undo();
   }
 
   /**

@@ -5,8 +5,8 @@
 import { MemoryStore } from '../../src/backbone/memory-store.ts';
 import type { Store } from '../../src/backbone/store.ts';
 import { Hub } from '../../src/fanout/hub.ts';
-import type { Timers } from '../../src/fanout/timers.ts';
 import { Counts } from '../../src/observe/metrics.ts';
+import type { Timers } from '../../src/observe/timers.ts';
 import type { OrderRecord } from '../../src/orders/order.ts';
 import type { Cursor } from '../../src/protocol/messages.ts';
 import { replicaOf } from '../support/memory-logs.ts';
@@ -57,6 +57,7 @@ export class Node {
         this.every.set(ms, run);
         return () => {};
       },
+      beat: (ms, _, run) => timers.every(ms, run),
     };
     const bus = {
       subscribe: (channel: string) => this.subscribe(channel),
