@@ -33,13 +33,11 @@ export function connect(url: string | (() => string | Promise<string>), options:
   const hiding = timer();
 
   let attempt: Link | undefined;
-  /** Of the newest welcome: it outlives its link. */
+  /** Of the newest welcome or drain: it outlives its link. */
   let window: Window | undefined;
   /** Lost links and failed dials since a link was healthy. */
   let losses = 0;
   let watches = 0;
-  /** When the node wants us gone, on this device's clock; 0: it does not. */
-  let leaveAt = 0;
   let hidden = false;
   let offline = false;
   let paused = false;
@@ -122,9 +120,8 @@ export function connect(url: string | (() => string | Promise<string>), options:
       core.welcome = m;
       window = m.reconnect;
     } else if (m.t === 'drain') {
-      const ms = within(m);
-      leaveAt = Date.now() + ms;
-      next(() => lose('server-restart'), ms);
+      window = m;
+      next(() => lose('server-restart', 0, 0), within(m));
     } else if (m.t === 'error' && !m.w) fail(m.code, 'protocol', m.message);
     for (const part of core.parts) guarded(() => part.take(m));
     // Unless a listener has closed or paused it by now.
@@ -149,18 +146,14 @@ export function connect(url: string | (() => string | Promise<string>), options:
     attempt = core.welcome = undefined;
   }
 
-  function lose(reason: Reason, code = 0): void {
+  /** @param ms until the next dial; by default what the gateway's window or the back-off says */
+  function lose(reason: Reason, code = 0, ms?: number): void {
     if (alive.healthy) losses = 0;
     detach();
     if (code === 4401 ? !tokens.rejected() : isFinal(code)) return finish(fault(code, reason));
-    const wait = leaveAt
-      ? leaveAt - Date.now()
-      : window && !losses
-        ? within(window)
-        : jitter(losses, o.backoff);
-    leaveAt = 0;
+    const wait = window && !losses ? within(window) : jitter(losses, o.backoff);
     losses++;
-    rest(reason, Math.max(0, wait));
+    rest(reason, ms ?? wait);
   }
 
   /** Dials after so many ms, unless nobody looks. */
@@ -174,7 +167,6 @@ export function connect(url: string | (() => string | Promise<string>), options:
   function suspend(): void {
     if (core.info.state === 'closed') return;
     detach(1000);
-    leaveAt = 0;
     rest();
   }
 

@@ -115,7 +115,7 @@ export function watchOrder<St extends string = string>(
     for (const t of tuples) {
       const next: Mark = [t[0], t[1], t[2]];
       const newer = compare(next, mark);
-      if (newer < 0 || next[0] < (order?.assignment ?? 0)) continue;
+      if (newer < 0 || next[0] !== order?.assignment) continue;
       word = t[6];
       mark = next;
       if (!newer && position) continue;

@@ -27,9 +27,11 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
 
   /** Not acknowledged, oldest first; the numbered ones are at its head. */
   let queue: Waiting[] = [];
-  let session: number | undefined;
-  /** The highest number given in this session. */
-  let top = 0;
+  /**
+   * The rider session, and from then on the highest number given in it. It is the welcome's own: another rider on this
+   * link, after this one, must not give a number again.
+   */
+  let numbering: NonNullable<Message<'welcome'>['rider']> | undefined;
   let pace = UNPACED;
   let last: Ping | undefined;
   let lastAt = 0;
@@ -84,29 +86,31 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
   /** Sends what this link has not seen, in batches, as long as they flow. */
   function send(): void {
     const limits = core.welcome?.limits;
-    if (!limits || session === undefined || !loaded || !open) return;
+    if (!limits || !numbering || !loaded || !open) return;
     const most = Math.max(1, Math.min(limits.pingsPerFrame, Math.floor(limits.frameBytes / PING_BYTES)));
     for (;;) {
       const batch = queue.filter((waiting) => !waiting.sent).slice(0, most);
       if (!batch.length || core.buffered() > BUFFER_BYTES) return;
       const pings = batch.map((waiting): WirePing => {
         waiting.sent = true;
-        waiting.seq ??= ++top;
+        waiting.seq ??= ++numbering!.seq;
         return { ...waiting.ping, at: waiting.ping.at + core.skew, seq: waiting.seq };
       });
       core.send({ t: 'ping', pings });
     }
   }
 
-  function begin({ session: now, seq }: NonNullable<Message<'welcome'>['rider']>): void {
+  function begin(next: NonNullable<typeof numbering>): void {
+    const stored = next.seq;
+    const same = next.session === numbering?.session;
+    if (same) next.seq = Math.max(stored, numbering!.seq);
     for (const waiting of queue) {
       waiting.sent = false;
       // Numbers mean nothing in another session.
-      if (now !== session) waiting.seq = undefined;
+      if (!same) waiting.seq = undefined;
     }
-    top = now === session ? Math.max(top, seq) : seq;
-    session = now;
-    acknowledge(seq);
+    numbering = next;
+    acknowledge(stored);
     bound();
     send();
   }
@@ -155,7 +159,7 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
 
   const part: Part = {
     hello(hello) {
-      hello.rider = { session };
+      hello.rider = { session: numbering?.session };
     },
     take(m) {
       if (m.t === 'welcome' && m.rider) begin(m.rider);

@@ -16,7 +16,7 @@ export interface Sink {
   missing(error: ClientError): void;
   /** Over, by the gateway's word; the subscription has gone. */
   over(order: Message<'closed'>['order'], error?: ClientError): void;
-  /** The link came or went. */
+  /** The link came, went, or was heard after a silence. */
   state(): void;
   /** The client closed. */
   close(): void;
@@ -66,7 +66,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   /** Asks for everything missed, on the same link; sooner or later, so that nothing wrong goes round in circles. */
   function again(): void {
     if (!core.parts.has(part)) return;
-    if (sub.synced && Date.now() - syncedAt > HEALTHY_MS) tries = 0;
+    if (sub.synced && performance.now() - syncedAt > HEALTHY_MS) tries = 0;
     lapse();
     if (tries++) retry(ask, jitter(tries - 2));
     else ask();
@@ -93,7 +93,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   function refused({ code, message }: Message<'error'>): void {
     let wait = code === 'unavailable' || code === 'watch_exists';
     if (code === 'not_found' && (known || sink.since?.())) {
-      const now = Date.now();
+      const now = performance.now();
       wait = !missingSince || now - missingSince < MISSING_MS;
       if (!missingSince) {
         missingSince = now;
@@ -124,7 +124,8 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
         for (const block of m.b) if (block[0] === c) sink.block(m.at, block, m.more?.includes(c));
       } else if (m.t === 'event') {
         if (m.c === c && sub.synced && !sink.event(m)) again();
-      } else if (m.t === 'welcome') {
+      } else if (m.t === 'beat') sink.state();
+      else if (m.t === 'welcome') {
         if (!asked) ask();
       } else if ('w' in m && m.w === w) {
         if (m.t === 'watching') {
@@ -132,7 +133,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
           c = m.c;
           sub.synced = known = true;
           missingSince = 0;
-          syncedAt = Date.now();
+          syncedAt = performance.now();
           sink.watching(m);
         } else if (m.t === 'error') {
           if (m.of !== 'ack') refused(m);
