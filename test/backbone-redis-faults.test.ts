@@ -332,6 +332,19 @@ describe('the way to redis', () => {
     expect(a.healthy()).toBe(true);
     way.close();
   });
+
+  test('slow but sound: answers that come after the message do not make the bus look deaf', async () => {
+    const way = await tunnel(server.port);
+    const a = await start({ commandTimeoutMs: 5000, heartbeatMs: 100, url: way.url });
+    await a.bus.subscribe(`order:${fresh('o')}`);
+    const generations: number[] = [];
+    a.bus.onGeneration((generation) => generations.push(generation));
+    way.answerLate(150);
+    const before = way.delivered();
+    await eventually(() => way.delivered() > before + 5);
+    expect(generations).toEqual([]);
+    way.close();
+  });
 });
 
 /** Messages as RESP3 pushes them; replies between them are left alone. */
@@ -339,12 +352,12 @@ const MESSAGES = />3\r\n\$7\r\nmessage\r\n\$\d+\r\n[^\r]*\r\n\$\d+\r\n[^\r]*\r\n
 
 /** A TCP way to Redis whose connections can be spoiled; those made afterwards are sound. */
 async function tunnel(port: number) {
-  const spoil = new Set<{ swallow: boolean; deafen: boolean }>();
+  const spoil = new Set<{ swallow: boolean; deafen: boolean; answerLateMs: number }>();
   let delivered = 0;
   const ends: Socket[] = [];
   const listener = createServer((near) => {
     const far = connect(port, '127.0.0.1');
-    const state = { swallow: false, deafen: false };
+    const state = { swallow: false, deafen: false, answerLateMs: 0 };
     spoil.add(state);
     ends.push(near, far);
     near.on('data', (bytes) => state.swallow || far.write(bytes));
@@ -352,7 +365,12 @@ async function tunnel(port: number) {
       const heard = bytes.toString('latin1');
       const unheard = heard.replace(MESSAGES, '');
       if (heard !== unheard) delivered += 1;
-      if (!state.swallow) near.write(state.deafen ? unheard : heard, 'latin1');
+      if (state.swallow) return;
+      if (state.answerLateMs === 0) near.write(state.deafen ? unheard : heard, 'latin1');
+      else {
+        near.write((heard.match(MESSAGES) ?? []).join(''), 'latin1');
+        setTimeout(() => near.write(unheard, 'latin1'), state.answerLateMs);
+      }
     });
     // biome-ignore format: pairs
     for (const [end, other] of [[near, far], [far, near]] as const) {
@@ -367,6 +385,8 @@ async function tunnel(port: number) {
     swallow: () => spoil.forEach((state) => { state.swallow = true; }),
     // biome-ignore format: short
     deafen: () => spoil.forEach((state) => { state.deafen = true; }),
+    // biome-ignore format: short
+    answerLate: (ms: number) => spoil.forEach((state) => { state.answerLateMs = ms; }),
     delivered: () => delivered,
     close() {
       listener.close();

@@ -28,12 +28,18 @@ export const lateHistory: Row = {
     stage.injected();
     for (let round = 0; round < rounds; round++) {
       stage.audience.unwatch(apps);
-      await stage.pause(200); // a channel without watches is given up
+      const left = async () => (await stage.metric(read, 'ridecast_channels')) === 0;
+      await stage.until('channels without watches are given up', left, 10_000);
+      const granted = await stage.metric(read, 'ridecast_watches_total');
       stage.audience.rewatch(apps);
       for (let i = 0; i < BURST; i++) {
         await Promise.all(orders.map((order) => company.post(order)));
         await stage.pause(stage.random() * 50);
       }
+      const answered = async () =>
+        (await stage.metric(read, 'ridecast_watches_total')) === granted + apps.length;
+      await stage.until('every watch is answered', answered, 10_000);
+      await Promise.all(orders.map((order) => company.post(order)));
       await stage.quiet(2000);
     }
     link.clear();

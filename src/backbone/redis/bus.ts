@@ -20,6 +20,13 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+interface Probe {
+  /** The link of the subscriber connection that should bring it. */
+  readonly link: number;
+  /** When Redis said that it has it, ms of the process's own clock; Infinity: not yet. */
+  sentAt: number;
+}
+
 export interface RedisBusParts {
   readonly commands: Connection;
   readonly subscriber: Connection;
@@ -49,7 +56,9 @@ export class RedisBus implements Bus {
 
   private readonly probe: string;
   private probeTimer: NodeJS.Timeout | undefined;
-  private probing = false;
+  /** The message to itself that is under way. */
+  private probing: Probe | undefined;
+  /** Anything came since the last look. */
   private heard = false;
 
   constructor(parts: RedisBusParts) {
@@ -241,24 +250,30 @@ export class RedisBus implements Bus {
    * itself must arrive before the next look. One that could not be published proves nothing.
    */
   private async checkHearing(): Promise<void> {
-    const { commands, subscriber } = this.parts;
+    const { commands, subscriber, probeMs } = this.parts;
     // If this process slept, the message lies in the socket: it is read first.
     await new Promise((resolve) => setImmediate(resolve));
     const { link } = subscriber;
-    const deaf = this.probing && !this.heard;
-    this.probing = false;
-    if (this.joined !== link) return;
-    if (deaf) return subscriber.cut('it delivers nothing');
-    if (!this.heard) {
-      const published = commands.run((redis) => redis.publish(this.probe, ''));
-      const sent = await published.then(
-        () => true,
-        () => false,
-      );
-      this.probing = sent && link === subscriber.link;
+    if (this.heard || this.joined !== link || this.probing?.link !== link) this.probing = undefined;
+    if (this.heard || this.joined !== link) {
+      this.heard = false;
       return;
     }
-    this.heard = false;
+    if (this.probing !== undefined) {
+      if (performance.now() - this.probing.sentAt > probeMs / 2) subscriber.cut('it delivers nothing');
+      return;
+    }
+    const probe: Probe = { link, sentAt: Number.POSITIVE_INFINITY };
+    this.probing = probe;
+    const published = commands.run((redis) => redis.publish(this.probe, ''));
+    await published.then(
+      () => {
+        probe.sentAt = performance.now();
+      },
+      () => {
+        if (this.probing === probe) this.probing = undefined;
+      },
+    );
   }
 }
 
