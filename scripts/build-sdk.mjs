@@ -12,7 +12,7 @@ import { build } from 'esbuild';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const sdk = join(root, 'client-sdk');
 const out = resolve(process.argv[2] ?? join(sdk, 'dist'));
-const entries = ['index', 'smooth'];
+const entries = ['index', 'smooth', 'sse'];
 
 const common = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', logLevel: 'warning' };
 

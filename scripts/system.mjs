@@ -14,6 +14,8 @@ const PROGRAMS = {
       '/Applications/Chromium.app/Contents/MacOS/Chromium',
     ],
   },
+  // Stands between client and gateway, where WebSockets do not get through.
+  nginx: { names: ['nginx', '/usr/sbin/nginx'], version: '-v' },
   // Counts system calls, cuts networks: where there is no Linux, the tests that need them say so.
   strace: { names: ['strace'], linux: true },
   iproute2: { names: ['ip', '/sbin/ip'], linux: true, version: '-V' },

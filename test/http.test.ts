@@ -454,6 +454,40 @@ describe('the HTTP API', () => {
     });
   });
 
+  describe('POST /v1/pings', () => {
+    const send = async (body: unknown) => {
+      const answer = await fetch(`${gateway.url}/v1/pings`, { method: 'POST', body: JSON.stringify(body) });
+      return { status: answer.status, body: await answer.json() };
+    };
+
+    it('takes a rider’s pings with the token in the body, and answers as a socket would', async () => {
+      const rider = fresh('r');
+      const bearer = await token('rider', rider);
+      const pings = [1, 2, 3].map((seq) => ({ seq, lat: seq === 2 ? 91 : 0.5, lng: 0.5 }));
+      expect(await send({ token: bearer, pings })).toEqual({
+        status: 200,
+        body: { t: 'pinged', seq: 3, refused: [[2, 'range']] },
+      });
+      expect(await send({ token: bearer, pings: [pings[1]] })).toEqual({
+        status: 200,
+        body: { t: 'pinged', seq: 0, refused: [[2, 'range']] },
+      });
+      const { positions } = (await get('/v1/zones/mitte/positions')).body;
+      expect(positions.map((p: { rider: string }) => p.rider)).toContain(rider);
+      const old = (await pingOf(rider, { pings: [pings[0]] })).body.session;
+      await pingOf(rider, { pings: [pings[0]] });
+      expect((await send({ token: bearer, session: old, pings })).status).toBe(409);
+    });
+
+    it('takes none of anybody else', async () => {
+      const pings = [{ seq: 1, lat: 0.5, lng: 0.5 }];
+      expect((await send({ token: await token('customer', 'ann'), pings })).status).toBe(403);
+      expect((await send({ token: 'nonsense', pings })).status).toBe(401);
+      expect((await send({ pings })).status).toBe(401);
+      expect((await send({ token: await token('rider', 'r1'), pings: [] })).status).toBe(400);
+    });
+  });
+
   describe('GET /v1/zones/:id/positions', () => {
     it('gives the newest position of every rider in the zone, with its orders', async () => {
       const [order, inside, outside] = [fresh('o'), fresh('r'), fresh('r')];

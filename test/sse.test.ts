@@ -56,6 +56,10 @@ class Stream {
     }
   }
 
+  static of(response: Response): Stream {
+    return new Stream(response);
+  }
+
   close(): Promise<void> {
     return this.reader.cancel();
   }
@@ -129,6 +133,44 @@ describe('a stream of server-sent events', () => {
     expect(await wrong.next('error')).toMatchObject({ code: 'bad_field', field: 'watch[0].w' });
     await wrong.close();
     expect((await Stream.open(gateway, 'hello=[1]', await bearer())).response.status).toBe(400);
+  });
+
+  it('takes the hello as the body of a POST, with the token in it, of any length', async () => {
+    const open = async (body: unknown, query = '') => {
+      const text = typeof body === 'string' ? body : JSON.stringify(body);
+      return Stream.of(await fetch(`${gateway.url}/v1/stream${query}`, { method: 'POST', body: text }));
+    };
+    const bearer = await token('customer', 'ann');
+    const watch = Array.from({ length: 150 }, (_, i) => ({
+      w: i + 1,
+      channel: `order:${'x'.repeat(50)}-${i}`,
+    }));
+    watch[149]!.channel = 'order:o';
+    const stream = await open({ t: 'hello', token: bearer, watch });
+    const { cursor, w } = await stream.next('watching');
+    expect(w).toBe(150);
+    await stream.close();
+    await post('arriving');
+    const again = await open({ token: bearer, watch: [{ w: 1, channel: 'order:o', since: cursor }] });
+    expect((await again.next('watching')).events?.length).toBe(1);
+    await again.close();
+    expect((await open({ watch })).response.status).toBe(401);
+    expect((await open('[1]')).response.status).toBe(400);
+    expect((await open(`{"token":"${'x'.repeat(70_000)}"}`)).response.status).toBe(400);
+  });
+
+  it('ends when it was asked for a piece, and the session with it', async () => {
+    const stream = await Stream.open(gateway, 'watch=order:o&for=100', await bearer());
+    await stream.next('watching');
+    expect(await stream.event()).toMatchObject({ type: 'again' });
+    expect(await stream.event()).toBeUndefined();
+    for (const piece of ['0', '60001', 'x', ''])
+      expect((await Stream.open(gateway, `for=${piece}`, await bearer())).response.status).toBe(400);
+  });
+
+  it('takes no token from an address', async () => {
+    const hello = encodeURIComponent(JSON.stringify({ token: await token('customer', 'ann') }));
+    expect((await Stream.open(gateway, `hello=${hello}`)).response.status).toBe(400);
   });
 
   it('says why it ends', async () => {

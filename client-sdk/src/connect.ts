@@ -5,6 +5,7 @@ import { dial } from './dial.ts';
 import { emitter } from './emitter.ts';
 import { liveness } from './liveness.ts';
 import { page } from './page.ts';
+import { webSocket } from './socket.ts';
 import { timer } from './timer.ts';
 import type { Client, ClientError, ClientEvents, Codec, Link, Options, Reason, State } from './types.ts';
 import { type ClientMessage, type Core, fault, type GatewayMessage, type Hello } from './wire.ts';
@@ -26,7 +27,7 @@ const json: Codec = {
  * close code 4500–4999. Returns at once; `url` (`wss://host/v1/ws`) is asked for before each dial.
  */
 export function connect(url: string | (() => string | Promise<string>), options: Options): Client {
-  const o = { codec: json, ...options };
+  const o = { codec: json, webSocket, ...options };
   const { on, emit, mute } = emitter<ClientEvents & { debug: Debug }>();
   /** The next step of dialling: the dial itself, its deadline, the moment to leave. */
   const next = timer();
@@ -91,7 +92,8 @@ export function connect(url: string | (() => string | Promise<string>), options:
     next(() => lose('timeout'), CONNECT_MS);
     attempt = dial(url, o, tokens.get, {
       open: greet,
-      data: (data) => guarded(() => take(o.codec.decode(data) as GatewayMessage)),
+      data: (data) =>
+        guarded(() => take((typeof data === 'string' ? json : o.codec).decode(data) as GatewayMessage)),
       close: (code) => lose(reasonOf(code), code),
       failed(error) {
         if (!error.retryable) return finish(error);
@@ -104,7 +106,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
 
   function send(message: ClientMessage): void {
     debug('send', message.t);
-    attempt?.send(o.codec.encode(message));
+    attempt?.send(o.codec.encode(message), message);
   }
 
   function greet(token: string): void {

@@ -1,5 +1,4 @@
-import { webSocket } from './socket.ts';
-import type { ClientError, Codec, Link, Options, Reason } from './types.ts';
+import type { ClientError, Link, Reason, TransportOptions } from './types.ts';
 import { fault } from './wire.ts';
 
 /** What comes of an attempt; nothing after it was dropped. */
@@ -16,7 +15,7 @@ export interface Outcome {
  */
 export function dial(
   url: string | (() => string | Promise<string>),
-  o: Options & { codec: Codec },
+  o: TransportOptions,
   getToken: (signal: AbortSignal) => Promise<string>,
   on: Outcome,
 ): Link {
@@ -31,7 +30,7 @@ export function dial(
       reason = 'network';
       const to = typeof url === 'string' ? url : await url();
       if (signal.aborted) return;
-      link = (o.transport ?? webSocket)(
+      link = (o.transport ?? o.webSocket)(
         to,
         {
           open: () => signal.aborted || on.open(token),
@@ -48,7 +47,7 @@ export function dial(
 
   void begin();
   return {
-    send: (data) => link!.send(data),
+    send: (data, message) => link!.send(data, message),
     buffered: () => link!.buffered(),
     drop(code) {
       gone.abort();

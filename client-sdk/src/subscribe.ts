@@ -107,6 +107,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
 
   const part: Part = {
     hello(hello) {
+      c = undefined; // numbers are the session's
       hello.watch ??= [];
       hello.watch.push(request());
     },

@@ -39,6 +39,7 @@ export interface ClientError extends Error {
   readonly retryable: boolean;
 }
 
+/** How messages look on the wire. Text that arrives is JSON whatever the codec; it decodes the rest. */
 export interface Codec {
   /** The WebSocket sub-protocol that names it. */
   readonly protocol: string;
@@ -48,7 +49,8 @@ export interface Codec {
 
 /** One way to the gateway. */
 export interface Link {
-  send(data: string | Uint8Array): void;
+  /** `data` is the message as the codec has it. */
+  send(data: string | Uint8Array, message: unknown): void;
   /** Bytes handed over and not yet on the network. */
   buffered(): number;
   /** Lets go at once: no callback fires afterwards. With a code the other side is told. */
@@ -56,13 +58,20 @@ export interface Link {
 }
 
 export interface LinkEvents {
+  /** Once more on an open link: a new session begins on it, and it is told everything anew. */
   open(): void;
   data(data: string | ArrayBuffer): void;
   close(code: number, reason?: string): void;
 }
 
 /** Opens a link. Must not call back before it has returned. */
-export type Transport = (url: string, events: LinkEvents, o: Options & { codec: Codec }) => Link;
+export type Transport = (url: string, events: LinkEvents, o: TransportOptions) => Link;
+
+export interface TransportOptions extends Options {
+  codec: Codec;
+  /** The transport that is used by default. */
+  webSocket: Transport;
+}
 
 export type Signal = 'hide' | 'show' | 'freeze' | 'online' | 'offline' | 'network-changed';
 

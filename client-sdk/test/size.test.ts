@@ -12,6 +12,8 @@ const all = {
   rider: 'index',
   smooth: 'smooth',
   animate: 'smooth',
+  sse: 'sse',
+  withFallback: 'sse',
 };
 type Name = keyof typeof all | 'subscribe';
 
@@ -38,6 +40,7 @@ const budgets: [string, number, Name[]][] = [
   ['partner', 5200, ['connect', 'watchFleet']],
   ['rider', 4500, ['connect', 'rider']],
   ['/smooth alone', 1100, ['smooth', 'animate']],
+  ['/sse alone', 1200, ['sse', 'withFallback']],
   ['everything', 9000, Object.keys(all) as Name[]],
 ];
 

@@ -19,6 +19,7 @@ import { type Ages, freshnessOf, type Position, UNITS_PER_DEGREE } from '../prot
 import { check } from '../protocol/validate.ts';
 import { type Auth, KeysError, TokenError } from './auth.ts';
 import { type Answer, type Call, problem, type Route } from './http.ts';
+import { splitPings } from './pings.ts';
 import type { Revocations } from './revocations.ts';
 
 export interface ApiParts {
@@ -53,6 +54,11 @@ const newOrder = z.object({
 const assignment = z.object({ rider: id });
 const subject = z.object({ role: z.enum(roles), sub: id });
 const pings = z.object({ session: z.int().min(0).optional(), pings: z.array(ping).min(1).max(MAX_PINGS) });
+const frame = z.object({
+  token: z.string().optional(),
+  session: pings.shape.session,
+  pings: z.array(z.unknown()).min(1).max(MAX_PINGS),
+});
 const KEY_PATTERN = /^[\x21-\x7e]{1,128}$/;
 
 /** Thrown to answer at once. */
@@ -171,6 +177,11 @@ function readOrder(parts: ApiParts): Route {
   };
 }
 
+const REPLACED = problem(409, 'replaced', 'a newer session of this rider exists', {
+  field: 'session',
+  expected: 'no session, to start a new one',
+});
+
 /** Pings in, a zone's positions out. */
 function positionRoutes(parts: ApiParts): Route[] {
   const { auth, ingest, store, orders } = parts;
@@ -185,11 +196,21 @@ function positionRoutes(parts: ApiParts): Route[] {
           return problem(403, 'not_allowed', 'a rider pings as itself only');
         const given = body(pings, call);
         const received = await ingest.receive(rider, given.session, given.pings);
-        if (received !== undefined) return { status: 200, body: received };
-        return problem(409, 'replaced', 'a newer session of this rider exists', {
-          field: 'session',
-          expected: 'no session, to start a new one',
-        });
+        return received === undefined ? REPLACED : { status: 200, body: received };
+      },
+    },
+    {
+      method: 'post',
+      path: '/v1/pings',
+      async handle(call) {
+        const given = body(frame, call);
+        const grant = await allow(auth, { ...call, token: call.token ?? given.token }, 'rider');
+        const { good, refused } = splitPings(given.pings);
+        for (const _ of refused) tally(parts.counts.pings, 'range');
+        const received = good.length > 0 && (await ingest.receive(grant.sub, given.session, good));
+        if (received === undefined) return REPLACED;
+        const { seq, refused: late } = received || { seq: 0, refused: [] };
+        return { status: 200, body: { t: 'pinged', seq, refused: [...refused, ...late] } };
       },
     },
     {

@@ -121,7 +121,8 @@ export function bearer(header: string): string | undefined {
   return /^bearer /i.test(header) ? header.slice(7).trim() : undefined;
 }
 
-function readBody(res: HttpResponse, most: number, done: (body: string | undefined) => void): void {
+/** The body as text; undefined: it is longer than `most` bytes. Not called at all if the client goes away. */
+export function readBody(res: HttpResponse, most: number, done: (body: string | undefined) => void): void {
   let chunks: Buffer[] = [];
   let length = 0;
   res.onData((chunk, last) => {

@@ -1,15 +1,21 @@
 /**
  * Sessions for whom a firewall leaves only HTTP: the same session, its JSON messages as server-sent events. What the
  * client has to say stands in the request; pings go to the HTTP API, and who wants other watches, or has a new token,
- * opens another stream. Last-Event-ID holds the cursors of all orders watched, so a stream resumes like a socket.
+ * opens another stream, on whatever node. A stream resumes like a socket: by the cursors of the hello, or by
+ * Last-Event-ID, which holds those of all orders watched. `for` cuts it in pieces, for proxies that hand on only what
+ * is complete.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import { jsonCodec } from '../protocol/codec.ts';
 import type { Cursor, GatewayMessages } from '../protocol/messages.ts';
 import { addressOf, type DoorParts, refusal } from './door.ts';
-import { type Answer, bearer, problem, writeAnswer } from './http.ts';
+import { type Answer, bearer, problem, readBody, writeAnswer } from './http.ts';
 import { crossOrigin, isAllowed } from './origin.ts';
 import type { Socket } from './outbox.ts';
+
+/** The shortest and longest piece, ms. */
+const MIN_PIECE_MS = 100;
+const MAX_PIECE_MS = 60_000;
 
 /** Where each order stands that is watched, by the client's number. */
 type Cursors = Record<number, Cursor>;
@@ -53,10 +59,12 @@ class EventStream implements Socket {
 
   /** The reason is told: a response has no close code. */
   close(code: number, reason: string): void {
-    const { res } = this;
-    if (res === undefined) return;
-    res.cork(() => res.end(`event: close\ndata: ${JSON.stringify({ code, reason })}\n\n`));
-    this.closed();
+    this.end('close', { code, reason });
+  }
+
+  /** This piece is over, and nothing is wrong. */
+  again(): void {
+    this.end('again', {});
   }
 
   buffered(): number {
@@ -73,6 +81,13 @@ class EventStream implements Socket {
     if (this.res === undefined) return;
     this.res = undefined;
     this.over();
+  }
+
+  private end(type: string, data: object): void {
+    const { res } = this;
+    if (res === undefined) return;
+    res.cork(() => res.end(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`));
+    this.closed();
   }
 
   /** The id of the event, if it moves a cursor. */
@@ -92,29 +107,20 @@ class EventStream implements Socket {
   }
 }
 
-/** Adds `GET` of that path to the app. */
+/**
+ * Adds `GET` of that path to the app, which says in the query what it wants, and `POST`, whose body is the hello: of any
+ * length, and in nobody's log.
+ */
 export function addEventStream(app: TemplatedApp, path: string, parts: DoorParts): void {
   app.get(path, (res, req) => {
-    let aborted = () => {};
-    res.onAborted(() => aborted());
-    const asked = copy(res, req, parts.config.trustProxy);
-    const refused = refuse(asked, parts);
-    if (refused !== undefined) return writeAnswer(res, refused);
-    const stream = new EventStream(res, { ...asked.cursors }, parts.config.sendBufferBytes, () => {
-      parts.ips.leave(asked.ip);
-      parts.sessions.delete(session);
-      session.closed();
-    });
-    aborted = () => stream.closed();
-    begin(res, asked.origin);
-    const session = parts.opened(stream, asked.token);
-    parts.sessions.add(session);
-    res.onWritable(() => {
-      stream.drained();
-      session.drained();
-      return true;
-    });
-    session.message(jsonCodec.encode(asked.hello), false);
+    const request = new Opening(res, req, parts);
+    request.begin(helloInQuery(request.query));
+  });
+  app.post(path, (res, req) => {
+    const request = new Opening(res, req, parts);
+    readBody(res, parts.config.frameBytes, (body) =>
+      request.begin(body === undefined ? undefined : parse(body)),
+    );
   });
   app.options('/v1/*', (res, req) => {
     const origin = req.getHeader('origin');
@@ -144,38 +150,99 @@ function begin(res: HttpResponse, origin: string): void {
   });
 }
 
-interface Asked {
-  readonly hello: Record<string, unknown> | undefined;
-  readonly cursors: Cursors;
-  readonly token: string | undefined;
-  readonly origin: string;
-  readonly ip: string;
-}
+/** What a request says of itself, copied while it can be read, and the stream it becomes. */
+class Opening {
+  readonly query: URLSearchParams;
+  private readonly res: HttpResponse;
+  private readonly parts: DoorParts;
+  private readonly lastEventId: string;
+  private readonly token: string | undefined;
+  private readonly origin: string;
+  private readonly ip: string;
+  private aborted = false;
+  private stream: EventStream | undefined;
 
-function copy(res: HttpResponse, req: HttpRequest, trustProxy: boolean): Asked {
-  const cursors = parse(Buffer.from(req.getHeader('last-event-id'), 'base64url').toString()) as Cursors;
-  return {
-    cursors: cursors ?? {},
-    hello: helloOf(new URLSearchParams(req.getQuery() ?? ''), cursors ?? {}),
-    token: bearer(req.getHeader('authorization')),
-    origin: req.getHeader('origin'),
-    ip: addressOf(res, req, trustProxy),
-  };
+  constructor(res: HttpResponse, req: HttpRequest, parts: DoorParts) {
+    res.onAborted(() => {
+      this.aborted = true;
+      this.stream?.closed();
+    });
+    this.res = res;
+    this.parts = parts;
+    this.query = new URLSearchParams(req.getQuery() ?? '');
+    this.lastEventId = req.getHeader('last-event-id');
+    this.token = bearer(req.getHeader('authorization'));
+    this.origin = req.getHeader('origin');
+    this.ip = addressOf(res, req, parts.config.trustProxy);
+  }
+
+  /** Starts the session with this hello; undefined: it makes no sense. */
+  begin(hello: Record<string, unknown> | undefined): void {
+    if (this.aborted) return;
+    const { res, parts, ip, origin } = this;
+    const refused = this.refuse(hello);
+    if (refused !== undefined)
+      return writeAnswer(res, { ...refused, headers: { ...refused.headers, ...crossOrigin(origin) } });
+    const cursors = parse(Buffer.from(this.lastEventId, 'base64url').toString()) as Cursors | undefined;
+    let piece: NodeJS.Timeout | undefined;
+    const stream = new EventStream(res, { ...cursors }, parts.config.sendBufferBytes, () => {
+      clearTimeout(piece);
+      parts.ips.leave(ip);
+      parts.sessions.delete(session);
+      session.closed();
+    });
+    this.stream = stream;
+    begin(res, origin);
+    const session = parts.opened(stream, this.token);
+    parts.sessions.add(session);
+    res.onWritable(() => {
+      stream.drained();
+      session.drained();
+      return true;
+    });
+    if (this.query.has('for')) piece = setTimeout(() => stream.again(), Number(this.query.get('for')));
+    session.message(jsonCodec.encode(resumed(hello!, cursors ?? {})), false);
+  }
+
+  private refuse(hello: Record<string, unknown> | undefined): Answer | undefined {
+    const { parts, origin, ip, query } = this;
+    if (hello === undefined)
+      return problem(
+        400,
+        'bad_field',
+        `hello: expected a JSON object of at most ${parts.config.frameBytes} bytes`,
+        { field: 'hello' },
+      );
+    const piece = query.get('for');
+    if (piece !== null && !(Number(piece) >= MIN_PIECE_MS && Number(piece) <= MAX_PIECE_MS)) {
+      const expected = `ms, ${MIN_PIECE_MS}..${MAX_PIECE_MS}`;
+      return problem(400, 'bad_field', `for: expected ${expected}`, { field: 'for', expected });
+    }
+    if (hello.token === undefined && this.token === undefined)
+      return problem(401, 'token', 'expected Authorization: Bearer and a token');
+    const refused = refusal(origin, ip, parts);
+    if (refused !== undefined) parts.refused(refused.reason);
+    return refused?.answer;
+  }
 }
 
 /** `?hello={…}`, as a socket would send it, or `?watch=order:42&watch=zone:7`, numbered from 1. */
-function helloOf(query: URLSearchParams, cursors: Cursors): Record<string, unknown> | undefined {
+function helloInQuery(query: URLSearchParams): Record<string, unknown> | undefined {
   const given = query.has('hello') ? parse(query.get('hello')!) : {};
-  if (given === undefined) return undefined;
+  // Addresses end up in logs: no token is taken from one.
+  if (given === undefined || 'token' in given) return undefined;
   const named = query.getAll('watch').map((channel, i) => ({ w: i + 1, channel }));
-  const watch = Array.isArray(given.watch) ? given.watch : named;
-  const since = (one: { w?: unknown }) => (typeof one?.w === 'number' ? cursors[one.w] : undefined);
-  return {
-    ...given,
-    t: 'hello',
-    credit: false,
-    watch: watch.map((one) => (since(one) === undefined ? one : { ...one, since: since(one) })),
+  return Array.isArray(given.watch) ? given : { ...given, watch: named };
+}
+
+/** The hello of a stream, with the cursors known from an earlier one. */
+function resumed(hello: Record<string, unknown>, cursors: Cursors): Record<string, unknown> {
+  const watch: unknown[] = Array.isArray(hello.watch) ? hello.watch : [];
+  const resume = (one: unknown) => {
+    const since = cursors[(one as { w: number } | null)?.w ?? 0];
+    return since === undefined ? one : { ...(one as object), since };
   };
+  return { ...hello, t: 'hello', credit: false, watch: watch.map(resume) };
 }
 
 function parse(text: string): Record<string, unknown> | undefined {
@@ -185,13 +252,4 @@ function parse(text: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function refuse({ hello, token, origin, ip }: Asked, parts: DoorParts): Answer | undefined {
-  if (hello === undefined)
-    return problem(400, 'bad_field', 'hello: expected a JSON object', { field: 'hello' });
-  if (token === undefined) return problem(401, 'token', 'expected Authorization: Bearer and a token');
-  const refused = refusal(origin, ip, parts);
-  if (refused !== undefined) parts.refused(refused.reason);
-  return refused?.answer;
 }
