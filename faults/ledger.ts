@@ -20,6 +20,8 @@ export class Ledger {
   private readonly books = new Map<string, Book>();
   private readonly fixes = new Map<string, number>();
   private last = 0;
+  /** When an event was taken last, ms since epoch. */
+  lastAcceptedAt = 0;
 
   get orders(): string[] {
     return [...this.books.keys()];
@@ -47,6 +49,7 @@ export class Ledger {
     book.before.set(n, newest);
     book.depth.set(n, book.depth.get(newest)! + 1);
     book.turns.push({ at, n });
+    this.lastAcceptedAt = at;
   }
 
   /** Everything after that event is gone from the world: a failover lost it, and nobody puts it back. */

@@ -33,9 +33,9 @@ ${results.map(lineOf).join('\n')}
 
 ## What had to hold
 
-| # | row | pass line |
-|---|---|---|
-${rows.map(({ number, name, pass }) => `| ${number} | \`${name}\` | ${cell(pass)} |`).join('\n')}
+| # | row | pass line | its twin |
+|---|---|---|---|
+${rows.map(({ number, name, pass, twin }) => `| ${number} | \`${name}\` | ${cell(pass)} | ${cell(twin)} |`).join('\n')}
 `;
 }
 

@@ -1,8 +1,8 @@
-/** One command to Redis with arguments of any bytes and size: RESP over a connection of its own. */
+/** Redis, asked directly. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-/** Gives the first packet of the reply. */
+/** One command with arguments of any bytes and size, over a connection of its own. Gives the first packet of the reply. */
 export async function say(port: number, ...words: readonly (string | Buffer)[]): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   try {
@@ -16,4 +16,19 @@ export async function say(port: number, ...words: readonly (string | Buffer)[]):
   } finally {
     socket.destroy();
   }
+}
+
+interface Commanded {
+  command(...words: string[]): Promise<string>;
+}
+
+/** Whether a replica has all that its master wrote. */
+export async function inSync(replica: Commanded, master: Commanded): Promise<boolean> {
+  const offset = async (of: Commanded, name: string) =>
+    new RegExp(`${name}:(\\d+)`).exec(await of.command('INFO', 'replication'))?.[1];
+  const [here, there] = [
+    await offset(replica, 'slave_repl_offset'),
+    await offset(master, 'master_repl_offset'),
+  ];
+  return here !== undefined && here === there;
 }

@@ -1,3 +1,4 @@
+import { inSync } from '../resp.ts';
 import type { Row } from '../row.ts';
 import type { Stage } from '../stage.ts';
 
@@ -74,16 +75,6 @@ async function run(stage: Stage, more: number) {
     ahead: await stage.metric(watched, 'ridecast_resets_total{reason="ahead"'),
     diverged: await stage.metric(watched, 'ridecast_resets_total{reason="diverged"'),
   };
-}
-
-async function inSync(replica: { command(...words: string[]): Promise<string> }, master: typeof replica) {
-  const offset = async (of: typeof replica, name: string) =>
-    new RegExp(`${name}:(\\d+)`).exec(await of.command('INFO', 'replication'))?.[1];
-  const [here, there] = [
-    await offset(replica, 'slave_repl_offset'),
-    await offset(master, 'master_repl_offset'),
-  ];
-  return here !== undefined && here === there;
 }
 
 export const failoverFewer = failover(

@@ -24,6 +24,7 @@ import { readOnly } from './readonly.ts';
 import { redisHangs } from './redis-hangs.ts';
 import { restartEmpty } from './restart-empty.ts';
 import { riderFloods } from './rider-floods.ts';
+import { sentinelHang } from './sentinel-hang.ts';
 import { shuffledPings } from './shuffled-pings.ts';
 import { sigkill } from './sigkill.ts';
 import { silentFlood } from './silent-flood.ts';
@@ -53,6 +54,7 @@ export const rows: readonly Row[] = [
   failoverFewer,
   failoverSame,
   failoverMore,
+  sentinelHang,
   readOnly,
   trimmed,
   lateHistory,
