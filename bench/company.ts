@@ -1,5 +1,4 @@
 /** The company's backend in a benchmark: thousands of calls to the gateway's HTTP API, over a few connections. */
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { eachOf } from '../loadtest/backend.ts';
 import { mint } from './load/token.ts';
@@ -16,6 +15,8 @@ class Line {
   constructor(port: number) {
     this.socket = connect({ host: '127.0.0.1', port, noDelay: true });
     this.socket.setEncoding('latin1').on('data', (more: string) => this.read(more));
+    this.socket.on('error', () => {}); // `close` follows
+    this.socket.on('close', () => this.done?.());
   }
 
   /** Resolves with the status. */
@@ -24,7 +25,8 @@ class Line {
       this.done = resolve;
     });
     this.socket.write(request);
-    await Promise.race([answered, once(this.socket, 'close')]);
+    if (this.socket.destroyed) this.done?.();
+    await answered;
     const text = this.text;
     this.text = '';
     return { status: Number(text.slice(9, 12)), text };

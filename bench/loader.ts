@@ -32,6 +32,10 @@ export class Loader {
     await this.ask({ do: 'rest' });
   }
 
+  async tell(orders: readonly number[]): Promise<void> {
+    await this.ask({ do: 'tell', orders });
+  }
+
   async measure(seconds: number, pids: Readonly<Record<string, number>>): Promise<Window> {
     const before = coreSeconds();
     const measured = (await this.ask({ do: 'measure', seconds, pids }))!;

@@ -1,6 +1,9 @@
 /** One system under one steady load: started, loaded, measured, stopped. */
 import { doubtsOf } from './doubts.ts';
 import type { Crowd, Measured } from './load/messages.ts';
+
+export type { Crowd };
+
 import type { Window } from './loader.ts';
 import type { Line, Run } from './row.ts';
 import type { Stand, System } from './systems/system.ts';

@@ -36,6 +36,8 @@ export interface Dialect {
   rider(index: number): Opening;
   /** Ping number `seq` of a rider, as a frame. @param at ms since epoch */
   ping(rider: number, seq: number, place: Place, at: number): Buffer;
+  /** Event number `n` of an order, as its rider's socket sends it; undefined: events come another way. */
+  tell?(n: number): Buffer;
   /** How many positions a message shows; 0: it is about something else. */
   count(buffer: Buffer, from: number, to: number): number;
   /** Names each position of such a message. Costs more than counting: for some watchers only. */

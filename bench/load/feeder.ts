@@ -16,6 +16,7 @@ export class Feeder {
   private readonly wires: Wire[] = [];
   private readonly drives: Drive[] = [];
   private readonly seqs: Int32Array;
+  private readonly told: Int32Array;
   private readonly lost: Map<string, number>;
   private timer: NodeJS.Timeout | undefined;
   private active = 0;
@@ -28,6 +29,7 @@ export class Feeder {
     this.dialect = dialect;
     this.sentTimes = sentTimes;
     this.seqs = new Int32Array(riders);
+    this.told = new Int32Array(riders);
     this.lost = lost;
   }
 
@@ -67,6 +69,11 @@ export class Feeder {
     this.startedAt = performance.now();
     this.due = 0;
     this.timer = setInterval(() => this.send(), EVERY_MS);
+  }
+
+  /** The next event of each of these riders' orders. */
+  tell(orders: readonly number[]): void {
+    for (const order of orders) this.wires[order]!.send(this.dialect.tell!(++this.told[order]!));
   }
 
   rest(): void {

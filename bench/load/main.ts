@@ -2,6 +2,7 @@
 import type { Dialect } from './dialect.ts';
 import { rawDialect } from './dialects/raw.ts';
 import { ridecastDialect } from './dialects/ridecast.ts';
+import { socketioDialect } from './dialects/socketio.ts';
 import { tickDialect } from './dialects/tick.ts';
 import type { Answer, Crowd, Measured, Order, Target } from './messages.ts';
 import { Party } from './party.ts';
@@ -14,6 +15,8 @@ function dialectOf(target: Target, crowd: Crowd): Dialect {
       return ridecastDialect(target, crowd);
     case 'raw':
       return rawDialect(crowd);
+    case 'socketio':
+      return socketioDialect(crowd);
     case 'tick':
       return tickDialect(crowd, Math.floor(target.recordBytes));
   }
@@ -33,6 +36,9 @@ async function carryOut(order: Order): Promise<Measured | undefined> {
       return undefined;
     case 'measure':
       return party!.measure(order.seconds, order.pids);
+    case 'tell':
+      party!.tell(order.orders);
+      return undefined;
     case 'settle':
       return party!.settle();
     case 'close':

@@ -6,7 +6,7 @@ export type { Crowd };
 /** How a system is to be spoken to, and what that needs to know. */
 export type Target =
   | { readonly speaks: 'ridecast'; readonly url: string; readonly secret: string; readonly credit: boolean }
-  | { readonly speaks: 'raw'; readonly url: string }
+  | { readonly speaks: 'raw' | 'socketio'; readonly url: string }
   | { readonly speaks: 'tick'; readonly url: string; readonly recordBytes: number };
 
 export type Order =
@@ -16,6 +16,8 @@ export type Order =
   | { readonly do: 'rest' }
   /** Counts for so long. CPU is read at the same moments, of the processes named. */
   | { readonly do: 'measure'; readonly seconds: number; readonly pids: Readonly<Record<string, number>> }
+  /** The sockets of these riders send the next event of their orders. */
+  | { readonly do: 'tell'; readonly orders: readonly number[] }
   /** Waits until nothing more comes. */
   | { readonly do: 'settle' }
   | { readonly do: 'close' };

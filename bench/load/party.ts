@@ -69,6 +69,10 @@ export class Party {
     this.feeder.rest();
   }
 
+  tell(orders: readonly number[]): void {
+    this.feeder.tell(orders);
+  }
+
   async measure(seconds: number, pids: Readonly<Record<string, number>>): Promise<Measured> {
     this.delays.clear();
     this.ages.clear();

@@ -1,7 +1,7 @@
 /** Small servers of ours, each a file in bench/servers. */
 import { fileURLToPath } from 'node:url';
-import { launch, type Process } from '../../loadtest/processes.ts';
-import { pin, SERVER_CORE } from '../cores.ts';
+import { launch, launchRedis, type Process } from '../../loadtest/processes.ts';
+import { LOAD_CORE, pin, SERVER_CORE } from '../cores.ts';
 import type { System } from './system.ts';
 
 /** Runs one of them on the server's core, ready as its URL. */
@@ -13,6 +13,29 @@ export async function launchServer(file: string, env: Record<string, string>): P
   });
   pin(server.pid, SERVER_CORE);
   return server;
+}
+
+/** The same behind a Redis, which stands with the load. */
+export async function launchWithRedis(
+  file: string,
+  env: Record<string, string>,
+): Promise<{ server: Process<string>; redis: Process<string>; stop(): Promise<void> }> {
+  const redis = await launchRedis();
+  pin(redis.pid, LOAD_CORE);
+  try {
+    const server = await launchServer(file, { REDIS_URL: redis.ready, ...env });
+    return {
+      server,
+      redis,
+      async stop() {
+        await server.stop();
+        await redis.stop();
+      },
+    };
+  } catch (error) {
+    await redis.stop();
+    throw error;
+  }
 }
 
 /** ms between frames of the tick server, as many as the gateway's GROUP_TICK_MS. */
@@ -41,5 +64,15 @@ export const rawTick: System = {
       pids: { server: server.pid },
       stop: () => server.stop(),
     };
+  },
+};
+
+export const wsRedis: System = {
+  name: 'ws + ioredis',
+  what: 'what many build first: one PUBLISH a ping, one send a watcher, through Redis',
+  async start() {
+    const { server, redis, stop } = await launchWithRedis('ws-redis', {});
+    const pids = { server: server.pid, redis: redis.pid };
+    return { target: { speaks: 'raw', url: server.ready }, pids, stop };
   },
 };
