@@ -29,15 +29,43 @@ function loadOf(...shares: number[]): number[] {
 
 describe('the load', () => {
   it('doubles the factor with every busy window but the first, up to sixteen', () => {
-    expect(loadOf(0.5, 0.95, 0.99, 1, 1, 1, 1)).toEqual([1, 1, 2, 4, 8, 16, 16]);
+    expect(loadOf(0.5, 0.99, 0.99, 1, 1, 1, 1)).toEqual([1, 1, 2, 4, 8, 16, 16]);
   });
 
   it('does not take one busy window for an overload', () => {
     expect(loadOf(1, 0.5, 1, 0.5, 1)).toEqual([1, 1, 1, 1, 1]);
   });
 
-  it('keeps the factor while what is stretched still takes half of the time', () => {
-    expect(loadOf(1, 0.95, ...Array(20).fill(0.6)).slice(1)).toEqual(Array(21).fill(2));
+  it('keeps the factor while what is stretched still takes most of the time', () => {
+    expect(loadOf(1, 0.99, ...Array(20).fill(0.9)).slice(1)).toEqual(Array(21).fill(2));
+  });
+
+  it('is not overloaded as long as all is done in time', () => {
+    expect(loadOf(...Array(20).fill(0.96))).toEqual(Array(20).fill(1));
+  });
+
+  it('tries a step back where it may fit, and later and later if it does not', () => {
+    const trials: number[] = [];
+    let windows = 0;
+    let before = 1;
+    let active = 0;
+    let idle = 0;
+    const load = new Load(() => ({ active, idle, utilization: 0 }));
+    // A load that fits when it is stretched, and does not when it is not.
+    for (; windows < 400; windows++) {
+      const share = load.factor === 1 ? 1 : 0.7;
+      active += share;
+      idle += 1 - share;
+      load.sample();
+      if (load.factor < before) trials.push(windows);
+      before = load.factor;
+    }
+    const pauses = trials.slice(1).map((at, i) => at - trials[i]!);
+    expect(pauses).toEqual([18, 34, 66, 130, 130]);
+  });
+
+  it('is back from all of it where a trial holds', () => {
+    expect(loadOf(1, 1, 1, 1, 1, ...Array(33).fill(0.7)).at(-1)).toBe(1);
   });
 
   it('comes back within four seconds of quarter-second windows', () => {

@@ -1,20 +1,27 @@
 /**
  * How much of its time this process is busy, and how far to stretch what can wait because of it.
  *
- * The event loop tells how long it waited for something to do; the rest is work, ours or the garbage collector's. Near
- * all of the time means that it cannot keep up: whatever is put off by a factor of two is then done half as often.
+ * The event loop tells how long it waited for something to do; the rest is work, ours or the garbage collector's. A loop
+ * that never waits cannot keep up: whatever is put off by a factor of two is then done half as often. Back it goes at
+ * once where twice the work would fit, and as a trial where it might: a trial that fails makes the next one later.
  */
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 
-/** Shares of a window's time. Half as much stretched may be twice as busy, so CALM is half of BUSY. */
-const BUSY = 0.9;
+/** Shares of a window's time. Up to BUSY all that came was done, and nothing waits for long. */
+const BUSY = 0.98;
+/** Half as much stretched may be twice as busy: up to here that fits. */
 const CALM = 0.45;
+/** Up to here it may fit: part of the work is not stretched. */
+const EASY = 0.85;
 /** The most that anything is stretched. */
 const MAX_FACTOR = 16;
 /** Busy windows before a step up: a garbage collection, or a neighbour's burst, is no overload. */
 const BUSY_WINDOWS = 2;
 /** Calm windows before a step back: a burst is not over after its first pause. */
 const CALM_WINDOWS = 4;
+/** Easy windows before a trial: so many at first, and at most when trials failed. */
+const TRIAL_WINDOWS = 8;
+const MAX_TRIAL_WINDOWS = 128;
 
 export class Load {
   /** 1: nothing is stretched. Else 2, 4, 8 or 16. */
@@ -25,6 +32,11 @@ export class Load {
   private before: EventLoopUtilization;
   private busy = 0;
   private calm = 0;
+  private easy = 0;
+  /** Easy windows before the next trial. */
+  private patience = TRIAL_WINDOWS;
+  /** Windows since a step back that was a trial. */
+  private sinceTrial = Number.POSITIVE_INFINITY;
 
   constructor(read = (since?: EventLoopUtilization) => performance.eventLoopUtilization(since)) {
     this.read = read;
@@ -37,13 +49,33 @@ export class Load {
     const { active, idle } = this.since(now);
     this.before = now;
     this.utilization = active + idle > 0 ? active / (active + idle) : 0;
-    this.busy = this.utilization > BUSY ? this.busy + 1 : 0;
-    this.calm = this.utilization < CALM ? this.calm + 1 : 0;
-    if (this.busy >= BUSY_WINDOWS) this.factor = Math.min(MAX_FACTOR, this.factor * 2);
-    else if (this.calm >= CALM_WINDOWS && this.factor > 1) {
-      this.factor /= 2;
-      this.calm = 0;
+    const up = (below: boolean, count: number) => (below ? count + 1 : 0);
+    this.busy = up(this.utilization > BUSY, this.busy);
+    this.calm = up(this.utilization < CALM, this.calm);
+    this.easy = up(this.utilization < EASY, this.easy);
+    this.sinceTrial++;
+    if (this.busy >= BUSY_WINDOWS) this.stretch();
+    else if (this.factor === 1) return;
+    else if (this.calm >= CALM_WINDOWS) this.relax();
+    else if (this.easy >= this.patience) {
+      this.relax();
+      this.sinceTrial = 0;
     }
+  }
+
+  private stretch(): void {
+    // A trial that failed: the next one comes later. One that held for long is forgotten.
+    if (this.sinceTrial < this.patience) this.patience = Math.min(MAX_TRIAL_WINDOWS, 2 * this.patience);
+    else this.patience = TRIAL_WINDOWS;
+    this.sinceTrial = Number.POSITIVE_INFINITY;
+    this.easy = 0;
+    this.factor = Math.min(MAX_FACTOR, this.factor * 2);
+  }
+
+  private relax(): void {
+    this.factor /= 2;
+    this.calm = 0;
+    this.easy = 0;
   }
 
   private since(now: EventLoopUtilization): { active: number; idle: number } {
