@@ -8,19 +8,18 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { bundling } from './sdk.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const sdk = join(root, 'client-sdk');
 const out = resolve(process.argv[2] ?? join(sdk, 'dist'));
 const entries = ['index', 'smooth', 'sse'];
 
-const common = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', logLevel: 'warning' };
-
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-await build({ ...common, entryPoints: entries.map((name) => join(sdk, 'src', `${name}.ts`)), outdir: out });
+await build({ ...bundling, entryPoints: entries.map((name) => join(sdk, 'src', `${name}.ts`)), outdir: out });
 await build({
-  ...common,
+  ...bundling,
   minify: true,
   stdin: {
     contents: entries.map((name) => `export * from './${name}.ts';`).join('\n'),

@@ -23,6 +23,7 @@ const SETTINGS = [
   'tsconfig.build.json',
   'scripts/build.mjs',
   'scripts/build-sdk.mjs',
+  'scripts/sdk.mjs',
   'scripts/build-demo.mjs',
 ];
 const stamp = join(root, 'dist', '.built');

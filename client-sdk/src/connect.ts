@@ -1,20 +1,21 @@
 import { jitter, type Window, within } from './backoff.ts';
 import { credentials } from './credentials.ts';
 import { credit } from './credit.ts';
-import { dial } from './dial.ts';
 import { emitter } from './emitter.ts';
 import { liveness } from './liveness.ts';
 import { page } from './page.ts';
 import { webSocket } from './socket.ts';
 import { timer } from './timer.ts';
 import type { Client, ClientError, ClientEvents, Codec, Link, Options, Reason, State } from './types.ts';
-import { type ClientMessage, type Core, fault, type GatewayMessage, type Hello } from './wire.ts';
+import { type ClientMessage, type Core, fault, type GatewayMessage, type Hello, type Word } from './wire.ts';
 
 /** Covers token, open and welcome, ms. */
 const CONNECT_MS = 10_000;
 /** On waking up, everybody dials within this, ms. */
 const WAKE_MS = 300;
 const SUSPEND_MS = 30_000;
+/** A link that was live for so long was healthy: whatever ended it, the gateway can serve. ms */
+const HEALTHY_MS = 2000;
 
 const json: Codec = {
   protocol: 'ridecast.v1.json',
@@ -27,18 +28,21 @@ const json: Codec = {
  * close code 4500–4999. Returns at once; `url` (`wss://host/v1/ws`) is asked for before each dial.
  */
 export function connect(url: string | (() => string | Promise<string>), options: Options): Client {
-  const o = { codec: json, webSocket, ...options };
-  const { on, emit, mute } = emitter<ClientEvents & { debug: Debug }>();
+  const o = { ...options, codec: options.codec ?? json, webSocket };
+  const { on, emit, mute } = emitter<ClientEvents>();
   /** The next step of dialling: the dial itself, its deadline, the moment to leave. */
   const next = timer();
   const hiding = timer();
 
-  let attempt: Link | undefined;
+  /** Ends the attempt at a link, or the link. */
+  let attempt: AbortController | undefined;
+  let link: Link | undefined;
   /** Of the newest welcome or drain: it outlives its link. */
   let window: Window | undefined;
+  /** Since when the link is live. */
+  let liveAt = 0;
   /** Lost links and failed dials since a link was healthy. */
   let losses = 0;
-  let watches = 0;
   let hidden = false;
   let offline = false;
   let paused = false;
@@ -49,13 +53,24 @@ export function connect(url: string | (() => string | Promise<string>), options:
     welcome: undefined,
     heardAt: 0,
     skew: 0,
+    lastWatch: 0,
     parts: new Set(),
     on,
     now: () => Date.now() + core.skew,
-    ready: (signal) => ready(core, signal),
-    nextWatch: () => ++watches,
+    async ready() {
+      while (core.info.state !== 'live') {
+        const { state, reason } = core.info;
+        if (state === 'closed') throw fault(0, reason!);
+        await new Promise<void>((changed) => {
+          const off = on('state', () => {
+            off();
+            changed();
+          });
+        });
+      }
+    },
     send: (message) => core.welcome && send(message),
-    buffered: () => attempt!.buffered(),
+    buffered: () => link!.buffered(),
     pause() {
       paused = true;
       suspend();
@@ -67,17 +82,17 @@ export function connect(url: string | (() => string | Promise<string>), options:
     close,
     [Symbol.dispose]: close,
   };
-  const alive = liveness(core, () => lose('timeout'));
-  const tokens = credentials(core, o.token, (error) => fail(0, 'auth', error));
-  core.parts.add(alive).add(tokens).add(credit(core));
+  const probe = liveness(core, () => lose('timeout'));
+  const getToken = credentials(core, o.token, (error) => fail(0, 'auth', error));
+  core.parts.add(credit(core));
 
   const resting = () => paused || (hidden && !o.background);
-  const debug = (ev: string, data?: unknown) => emit('debug', { t: Date.now(), ev, data });
+
+  const debug = (ev: string, data: unknown) => o.onDebug?.({ t: Date.now(), ev, data });
 
   function set(state: State, reason?: Reason, retryAt?: number): void {
-    core.info = { state, reason, attempt: losses, retryAt, rttMs: alive.rttMs };
+    core.info = { state, reason, attempt: losses, retryAt, rttMs: core.rttMs };
     debug('state', core.info);
-    for (const part of core.parts) part.state?.();
     emit('state', core.info);
   }
 
@@ -87,47 +102,75 @@ export function connect(url: string | (() => string | Promise<string>), options:
 
   // ---- one link ----
 
-  function begin(): void {
+  /** One attempt at a link: token, url, open. What it says after it was let go is not heard. */
+  async function begin(): Promise<void> {
     if (resting()) return rest();
+    attempt = new AbortController();
+    const { signal } = attempt;
+    const unlessGone =
+      <A>(then: (a: A) => void) =>
+      (a: A) => {
+        if (!signal.aborted) then(a);
+      };
+    let reason: Reason = 'auth';
     next(() => lose('timeout'), CONNECT_MS);
-    attempt = dial(url, o, tokens.get, {
-      open: greet,
-      data: (data) =>
-        guarded(() => take((typeof data === 'string' ? json : o.codec).decode(data) as GatewayMessage)),
-      close: (code) => lose(reasonOf(code), code),
-      failed(error) {
-        if (!error.retryable) return finish(error);
-        emit('error', error);
-        lose(error.reason);
-      },
-    });
     set('connecting', core.info.reason);
-  }
-
-  function send(message: ClientMessage): void {
-    debug('send', message.t);
-    attempt?.send(o.codec.encode(message), message);
+    try {
+      const token = await getToken(signal);
+      reason = 'network';
+      const to = typeof url === 'string' ? url : await url();
+      if (signal.aborted) return;
+      link = (o.transport ?? webSocket)(
+        to,
+        {
+          open: unlessGone(() => greet(token)) as () => void,
+          data: unlessGone((data) => guarded(() => take(decode(data)))),
+          close: unlessGone((code) => lose(reasonOf(code), code)),
+        },
+        o,
+      );
+    } catch (error) {
+      const e = fault(0, reason, String(error), (error as ClientError | undefined)?.retryable !== false);
+      if (signal.aborted) return;
+      if (!e.retryable) return finish(e);
+      emit('error', e);
+      lose(reason);
+    }
   }
 
   function greet(token: string): void {
     const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0' };
-    for (const part of core.parts) part.hello?.(hello);
+    tell(hello);
     send(hello);
+  }
+
+  // Text is JSON whatever the codec: a transport may know no other.
+  const decode = (data: string | ArrayBuffer) =>
+    (typeof data === 'string' ? json : o.codec).decode(data) as GatewayMessage;
+
+  function send(message: ClientMessage): void {
+    debug('send', message.t);
+    link?.send(o.codec.encode(message), message);
   }
 
   function take(m: GatewayMessage): void {
     debug('take', m.t);
     if (m.t === 'welcome') {
       next();
+      if (!core.welcome) liveAt = performance.now();
       core.welcome = m;
       window = m.reconnect;
     } else if (m.t === 'drain') {
       window = m;
       next(() => lose('server-restart', 0, 0), within(m));
     } else if (m.t === 'error' && !m.w) fail(m.code, 'protocol', m.message);
-    for (const part of core.parts) guarded(() => part.take(m));
+    tell(m);
     // Unless a listener has closed or paused it by now.
     if (core.welcome === m) set('live');
+  }
+
+  function tell(word: Word): void {
+    for (const part of core.parts) guarded(() => part(word));
   }
 
   // A frame we cannot make sense of costs that frame: the next gap check heals what it held.
@@ -142,17 +185,18 @@ export function connect(url: string | (() => string | Promise<string>), options:
   // ---- between links ----
 
   /** Lets go of the link, or of the attempt at one; does not wait for its close. */
-  function detach(code?: number): void {
-    next();
-    attempt?.drop(code);
-    attempt = core.welcome = undefined;
+  function detach(say?: number, code?: number): void {
+    attempt?.abort();
+    link?.drop(say);
+    attempt = link = core.welcome = undefined;
+    tell({ t: 'lost', code });
   }
 
   /** @param ms until the next dial; by default what the gateway's window or the back-off says */
   function lose(reason: Reason, code = 0, ms?: number): void {
-    if (alive.healthy) losses = 0;
-    detach();
-    if (code === 4401 ? !tokens.rejected() : isFinal(code)) return finish(fault(code, reason));
+    if (core.welcome && performance.now() - liveAt >= HEALTHY_MS) losses = 0;
+    detach(undefined, code);
+    if (code === 4401 ? typeof o.token === 'string' : isFinal(code)) return finish(fault(code, reason));
     const wait = window && !losses ? within(window) : jitter(losses, o.backoff);
     losses++;
     rest(reason, ms ?? wait);
@@ -160,6 +204,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
 
   /** Dials after so many ms, unless nobody looks. */
   function rest(reason?: Reason, ms = 0): void {
+    if (core.info.state === 'closed') return;
     next();
     if (resting()) return set('suspended', paused ? 'user' : 'hidden');
     next(begin, ms);
@@ -167,15 +212,14 @@ export function connect(url: string | (() => string | Promise<string>), options:
   }
 
   function suspend(): void {
-    if (core.info.state === 'closed') return;
     detach(1000);
     rest();
   }
 
   /** Something changed for the better: prove the link, or dial soon. */
   function wake(): void {
-    if (core.welcome) alive.probe();
-    else if (!attempt && core.info.state !== 'closed') {
+    if (core.welcome) probe();
+    else if (!attempt) {
       losses = 0;
       rest(core.info.reason, Math.random() * WAKE_MS);
     }
@@ -184,8 +228,9 @@ export function connect(url: string | (() => string | Promise<string>), options:
   function finish(error?: ClientError): void {
     if (core.info.state === 'closed') return;
     // First, while a last word can still be sent.
-    for (const part of core.parts) part.close?.();
+    tell({ t: 'bye' });
     detach(1000);
+    next();
     hiding();
     stopEnv();
     set('closed', error?.reason ?? 'user');
@@ -194,7 +239,6 @@ export function connect(url: string | (() => string | Promise<string>), options:
   }
 
   const stopEnv = (o.env ?? page)((signal) => {
-    hiding();
     if (signal === 'hide' || signal === 'freeze') {
       hidden = true;
       if (o.background) return;
@@ -202,33 +246,15 @@ export function connect(url: string | (() => string | Promise<string>), options:
       else hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
       return;
     }
-    if (signal === 'show') hidden = false;
-    else offline = signal === 'offline';
+    if (signal === 'show') {
+      hidden = false;
+      hiding();
+    } else offline = signal === 'offline';
     if (!offline || core.welcome) wake();
   });
 
-  if (o.onDebug) on('debug', o.onDebug);
-  begin();
+  void begin();
   return core;
-}
-
-type Debug = Parameters<NonNullable<Options['onDebug']>>[0];
-
-function ready(core: Core, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const look = () => {
-      const { state, reason } = core.info;
-      if (signal?.aborted) reject(signal.reason);
-      else if (state === 'closed') reject(fault(0, reason!));
-      else if (state === 'live') resolve();
-      else return;
-      off();
-      signal?.removeEventListener('abort', look);
-    };
-    const off = core.on('state', look);
-    signal?.addEventListener('abort', look);
-    look();
-  });
 }
 
 const reasons: { [code: number]: Reason } = {
@@ -239,7 +265,7 @@ const reasons: { [code: number]: Reason } = {
 };
 
 /** 4500–4999 */
-const isFinal = (code: number) => Math.floor(code / 500) === 9;
+const isFinal = (code: number) => code >= 4500 && code < 5000;
 
 function reasonOf(code: number): Reason {
   return reasons[code] ?? (isFinal(code) ? 'denied' : 'network');

@@ -1,33 +1,24 @@
 import { timer } from './timer.ts';
 import type { Core, Part } from './wire.ts';
 
-/** The longest a credit waits, ms. */
+/** How long frames are gathered for one credit, ms: ten a second, half of what the gateway takes. */
 const CREDIT_MS = 100;
 
-/** Says how many positions frames were handled: never stalls the gateway, and stays far below its limit of frames. */
+/** Says how many positions frames were handled. The gateway that waits for it overwrites in place: what comes is new. */
 export function credit(core: Core): Part {
   const soon = timer();
   let handled = 0;
   let told = 0;
 
   function tell(): void {
-    soon();
     told = handled;
-    core.send({ t: 'credit', n: handled });
+    core.send({ t: 'credit', n: told });
   }
 
-  return {
-    take(m) {
-      const window = core.welcome?.credit;
-      if (m.t === 'welcome') handled = told = 0;
-      else if (m.t === 'positions' && window) {
-        handled++;
-        if (handled - told >= window.frames / 2) tell();
-        else if (handled - told === 1) soon(tell, CREDIT_MS);
-      }
-    },
-    state() {
-      if (!core.welcome) soon();
-    },
+  return ({ t }) => {
+    if (t === 'lost' || t === 'hello') {
+      soon();
+      handled = told = 0;
+    } else if (t === 'positions' && core.welcome?.credit && handled++ === told) soon(tell, CREDIT_MS);
   };
 }

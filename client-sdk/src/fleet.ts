@@ -13,10 +13,7 @@ import type {
   Selector,
   WatchEvents,
 } from './types.ts';
-import type { Block, Core, PositionTuple, WireOrder } from './wire.ts';
-
-/** Takes a block; `more`: the rest of it follows. */
-type Take = (at: number, block: Block, more: boolean | undefined) => void;
+import type { Block, Core, WireOrder } from './wire.ts';
 
 const BATCH_MS = 16;
 /** Riders out of sight whose newest (session, seq) is remembered, so that none comes back in the past. */
@@ -31,191 +28,168 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   const { on, emit, mute } = emitter<FleetEvents & WatchEvents<ReadonlyMap<string, Item>>>();
   const { maxItems = Infinity } = o;
 
+  /** As they arrive; without the status, which `told` has. */
   const items = new Map<string, Item>();
   const orders = new Map<string, WireOrder>();
   const marks = new Map<string, Mark>();
-  /** What the app was last told of: the ids in it, and whose item changed since. */
-  let told: ReadonlyMap<string, Item> = new Map();
+  /** What the app was last told of, and whose item changed since. Undefined until something arrived. */
+  let told: ReadonlyMap<string, Item> | undefined;
   let dirty = new Set<string>();
   const flushing = timer();
   let subs: Subscription[] = [];
-  /** Something arrived; everything did at least once. */
-  let known = false;
+  /** Everything has arrived once. */
   let whole = false;
   let refused = false;
   let open = true;
 
   // ---- what is shown ----
 
-  function put(id: string, item: Item): void {
-    items.set(id, item);
-    touch(id);
+  function touch(id: string): void {
+    if (!dirty.size && open) flushing(flush, BATCH_MS);
+    dirty.add(id);
   }
 
   function drop(id: string): void {
     if (!items.delete(id)) return;
     touch(id);
+    if (marks.size <= items.size + REMEMBERED) return;
     // Forget the one gone longest; map order is age.
-    for (const old of marks.keys()) {
-      if (marks.size <= items.size + REMEMBERED) break;
-      if (!items.has(old)) marks.delete(old);
-    }
-  }
-
-  function touch(id: string): void {
-    if (open && !dirty.size) flushing(flush, BATCH_MS);
-    dirty.add(id);
+    for (const old of marks.keys()) if (!items.has(old)) return void marks.delete(old);
   }
 
   function flush(): void {
     const before = told;
     const batch = dirty;
+    const now = new Map(before);
     dirty = new Set();
-    told = new Map(items);
+    told = now;
     for (const id of batch) {
-      if (told.has(id) === before.has(id)) continue;
-      emit(told.has(id) ? 'enter' : 'leave', id);
+      const item = items.get(id);
+      if (item) now.set(id, { ...item, status: orders.get(item.orders?.[0] ?? '')?.status });
+      else now.delete(id);
     }
+    for (const id of batch) if (now.has(id) !== before?.has(id)) emit(now.has(id) ? 'enter' : 'leave', id);
     emit('batch', batch);
-    emit('change', told);
-  }
-
-  function place(id: string, at: number, t: PositionTuple, mark: Mark, of?: readonly string[]): void {
-    const shown = items.get(id);
-    const newer = compare(mark, marks.get(id) ?? NEVER);
-    if (newer < 0 || (!shown && items.size >= maxItems)) return;
-    marks.delete(id);
-    marks.set(id, mark);
-    const position = shown && !newer ? shown.position : toPosition(at, t);
-    const status = of && orders.get(of[0]!)?.status;
-    put(id, { id, position, freshness: words[t[6] as 0 | 1 | 2] ?? 'lost', status, orders: of });
+    emit('change', now);
   }
 
   /** @param anew it replaces what was known, though its log may have begun again from version 1 */
-  function update(order: WireOrder, anew: unknown): void {
-    const before = orders.get(order.id);
+  function update(order: WireOrder, anew?: unknown): void {
+    const { id, status, at } = order;
+    const before = orders.get(id);
     if (before && !anew && order.version < before.version) return;
-    if (order.ended) orders.delete(order.id);
-    else orders.set(order.id, order);
-    if (order.status === before?.status) return;
-    for (const item of items.values())
-      if (item.orders?.[0] === order.id) put(item.id, { ...item, status: order.status });
+    if (order.ended) orders.delete(id);
+    else orders.set(id, order);
+    if (status === before?.status) return;
+    for (const [dot, item] of items) if (item.orders?.[0] === id) touch(dot);
     // What was already so when the watch began is in `orders`, and no news.
-    if (before || whole) emit('status', { id: order.id, status: order.status, at: order.at });
+    if (before || whole) emit('status', { id, status, at });
   }
 
   // ---- where it comes from ----
 
-  /** A zone or a partner: riders, introduced by short numbers. */
-  function group(channel: string): Subscription {
+  /** One channel. A zone or a partner introduces its riders by short numbers; an order of a list (`id`) is one dot. */
+  function follow(channel: string, id?: string): Subscription {
     let refs = new Map<number, readonly [id: string, orders: string[]]>();
     /** Known before a full block, and in none of its parts so far. */
-    let absent: { riders: Set<string>; orders: Set<string> } | undefined;
-    const take: Take = (at, [, full, tuples, riders, out, changed], more) => {
+    let absent: Set<string> | undefined;
+    let absentOrders: Set<string>;
+
+    function take(at: number, [, full, tuples, riders, out, changed]: Block, more: unknown): void {
       if (full) {
         refs = new Map();
-        absent = { riders: new Set(items.keys()), orders: new Set(orders.keys()) };
+        absent = new Set(id ? [id] : items.keys());
+        absentOrders = new Set(id ? [] : orders.keys());
       }
       for (const order of changed ?? []) {
-        absent?.orders.delete(order.id);
+        absentOrders.delete(order.id);
         update(order, full);
       }
       // A listener may have turned elsewhere.
       if (!subs.includes(sub)) return;
-      for (const [ref, id, of] of riders ?? []) {
-        refs.set(ref, [id, of]);
-        const item = items.get(id);
-        if (item) put(id, { ...item, orders: of, status: orders.get(of[0]!)?.status });
+      for (const [ref, rider, of] of riders ?? []) {
+        refs.set(ref, [rider, of]);
+        const item = items.get(rider);
+        if (!item) continue;
+        items.set(rider, { ...item, orders: of });
+        touch(rider);
       }
+      for (const [ref] of out ?? []) drop(id ?? refs.get(ref)?.[0] ?? '');
       for (const t of tuples) {
-        const [id, of] = refs.get(t[0]) ?? [];
-        if (id === undefined) continue;
-        absent?.riders.delete(id);
-        place(id, at, t, [0, t[1], t[2]], of);
+        const [dot, of] = id ? [id, [id]] : (refs.get(t[0]) ?? []);
+        if (dot === undefined || (id && t[0] !== orders.get(id)?.assignment)) continue;
+        absent?.delete(dot);
+        const mark: Mark = [id ? t[0] : 0, t[1], t[2]];
+        const shown = items.get(dot);
+        const newer = compare(mark, marks.get(dot) ?? NEVER);
+        if (newer < 0 || (!shown && items.size >= maxItems)) continue;
+        marks.delete(dot);
+        marks.set(dot, mark);
+        const position = shown && !newer ? shown.position : toPosition(at, t);
+        items.set(dot, { id: dot, position, freshness: words[t[6] as 0 | 1 | 2] ?? 'lost', orders: of });
+        touch(dot);
       }
-      for (const [ref] of out ?? []) drop(refs.get(ref)?.[0] ?? '');
-      if (more || !absent) return;
-      absent.riders.forEach(drop);
-      for (const id of absent.orders) orders.delete(id);
-      absent = undefined;
-      emit('reset', items.size);
-    };
-    const sub = join(channel, take);
-    return sub;
-  }
+      if (!more && absent) {
+        absent.forEach(drop);
+        for (const gone of absentOrders) orders.delete(gone);
+        absent = undefined;
+        if (!id) emit('reset', items.size);
+      }
+      arrived(more);
+    }
 
-  /** An order of a list: one dot, named by the order. */
-  function single(id: string): Subscription {
-    const take: Take = (at, [, full, tuples, , out]) => {
-      if ((full && !tuples.length) || out?.length) drop(id);
-      for (const t of tuples) place(id, at, t, [t[0], t[1], t[2]], [id]);
-    };
-    return join(`order:${id}`, take, id);
-  }
-
-  function join(channel: string, take: Take, id?: string): Subscription {
-    const learn = (order: WireOrder | undefined, anew?: unknown) => {
-      if (!order) return;
-      update(order, anew);
-      if (order.ended) drop(order.id);
-    };
-    const arrived = (more?: boolean) => {
-      known = true;
+    function arrived(more?: unknown): void {
       whole ||= !more && subs.every((other) => other.synced);
+      told ??= new Map();
       fresh.check();
-    };
+    }
+
     const sub = subscribe(core, channel, o.maxHz, {
       watching(m) {
-        const mark = id && m.reset && marks.get(id);
+        const mark = id && marks.get(id);
         if (mark) marks.set(id, unnumbered(mark));
-        learn(m.order, m.reset);
-        if (!subs.includes(sub)) return;
-        take(m.at, m.block, m.more);
-        arrived(m.more);
+        if (m.order) update(m.order, true);
+        if (subs.includes(sub)) take(m.at, m.block, m.more);
       },
-      block(at, block, more) {
-        take(at, block, more);
-        if (!whole) arrived(more);
-      },
-      event(m) {
-        learn(m.order);
+      place: take,
+      follow(m) {
+        update(m.order);
         return true;
       },
-      missing: (error) => emit('error', error),
       over(order, error) {
-        learn(order);
+        if (error?.retryable) return emit('error', error);
+        if (!order && !error) return close();
+        if (order) update(order);
         subs = subs.filter((other) => other !== sub);
-        if (id) drop(id);
-        else {
-          for (const gone of items.keys()) drop(gone);
-          refused = true;
-        }
+        for (const gone of id ? [id] : items.keys()) drop(gone);
+        refused ||= !id;
         arrived();
         if (error) emit('error', error);
       },
-      state: () => fresh.check(),
-      close,
+      alive: () => fresh.check(),
     });
     return sub;
   }
 
   function aim(at: Selector): void {
-    subs =
-      'orders' in at
-        ? [...new Set(at.orders)].map(single)
-        : [group('zone' in at ? `zone:${at.zone}` : `partner:${at.partner}`)];
-  }
-
-  function leave(): void {
+    if (!open) return;
     for (const sub of subs) sub.close();
+    whole = refused = false;
+    if (!('orders' in at)) {
+      // What is not there leaves when it is whole.
+      subs = [follow('zone' in at ? `zone:${at.zone}` : `partner:${at.partner}`)];
+      return;
+    }
+    const list = new Set(at.orders);
+    for (const id of items.keys()) if (!list.has(id)) drop(id);
+    for (const id of orders.keys()) if (!list.has(id)) orders.delete(id);
+    subs = [...list].map((id) => follow(`order:${id}`, id));
   }
 
   function close(): void {
-    if (!open) return;
     open = false;
-    leave();
+    for (const sub of subs) sub.close();
     flushing();
-    o.signal?.removeEventListener('abort', close);
     fresh.end('lost');
     mute();
   }
@@ -223,17 +197,14 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   const fresh = freshness(
     core,
     o.staleAfterMs,
-    () =>
-      whole ? [refused ? 2 : 0, Math.min(core.heardAt, ...subs.map((sub) => sub.heardAt()))] : undefined,
+    () => (whole ? [refused ? 2 : 0, Math.min(core.heardAt, ...subs.map((sub) => sub.heardAt))] : undefined),
     (f) => emit('freshness', f),
   );
   aim(selector);
-  if (o.signal?.aborted) close();
-  o.signal?.addEventListener('abort', close);
 
   return {
     get snapshot() {
-      return known ? told : undefined;
+      return told;
     },
     get freshness() {
       return fresh.value;
@@ -241,15 +212,7 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
     cursor: undefined,
     orders: orders as ReadonlyMap<string, OrderInfo>,
     on,
-    retarget(next) {
-      if (!open) return;
-      leave();
-      for (const id of items.keys()) drop(id);
-      orders.clear();
-      marks.clear();
-      known = whole = refused = false;
-      aim(next);
-    },
+    retarget: aim,
     close,
     [Symbol.dispose]: close,
   };

@@ -38,12 +38,12 @@ export function freshness(
   const fresh = {
     value: 'catching-up' as Freshness,
     check() {
-      next();
       const now = heard();
       if (!now) return;
       const silent = core.now() - now[1];
-      const byAge = silent < staleMs ? 0 : silent < LOST * staleMs ? 1 : 2;
-      if (byAge < 2) next(fresh.check, (byAge ? LOST : 1) * staleMs - silent);
+      const limit = silent < staleMs ? staleMs : LOST * staleMs;
+      const byAge = silent < staleMs ? 0 : silent < limit ? 1 : 2;
+      next(byAge < 2 ? fresh.check : undefined, limit - silent);
       become(words[Math.max(byAge, now[0])]!);
     },
     end(last: Freshness) {

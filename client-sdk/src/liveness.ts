@@ -1,31 +1,17 @@
 import { timer } from './timer.ts';
-import type { Core, Part } from './wire.ts';
+import type { Core } from './wire.ts';
 
 /** A probe is answered within this, or the link is dead, ms. */
 const PROBE_MS = 3000;
-/** A clock that is this far from the gateway's was set, ms. */
-const OFF_MS = 2000;
-/** A link that was heard this long after its welcome is healthy, ms. */
-const HEALTHY_MS = 10_000;
-
-export interface Liveness extends Part {
-  /** The link of now has proven itself. */
-  healthy: boolean;
-  /** Newest round trip, ms. */
-  rttMs?: number;
-  /** Asks for a sign of life. */
-  probe(): void;
-}
 
 /**
- * Notices a dead link: armed by what arrives, and it kills only after a probe stayed unanswered. Each answer tells the
- * gateway's clock, too; the hello is a question that the welcome answers.
+ * Notices a dead link: armed by what arrives, and it kills only after a probe stayed unanswered. What it hears tells the
+ * gateway's clock, too; the hello is a question that the welcome answers. Returns the probe: it asks for a sign of life.
  */
-export function liveness(core: Core, dead: () => void): Liveness {
+export function liveness(core: Core, dead: () => void): () => void {
   const silence = timer();
   /** Longest silence expected, ms. */
-  let limit = 0;
-  let liveAt = 0;
+  let limit: number;
   let askedAt: number | undefined;
 
   function probe(): void {
@@ -40,36 +26,24 @@ export function liveness(core: Core, dead: () => void): Liveness {
     else dead();
   }
 
-  const part: Liveness = {
-    healthy: false,
-    hello() {
-      askedAt = performance.now();
-    },
-    take(m) {
-      const now = performance.now();
-      if (m.t === 'welcome') {
-        limit = 2.5 * m.heartbeat;
-        liveAt = now;
+  core.parts.add((m) => {
+    const now = performance.now();
+    if (m.t === 'lost') silence();
+    else if (m.t === 'hello') askedAt = now;
+    else if (m.t !== 'bye') {
+      if ('now' in m) {
+        if (askedAt !== undefined) core.rttMs = now - askedAt;
+        // Asked or not: either clock may have been set. A beat that was late is corrected by the next.
+        core.skew = m.now + (core.rttMs ?? 0) / 2 - Date.now();
       }
-      if (askedAt !== undefined && 'now' in m) {
-        part.rttMs = now - askedAt;
-        core.skew = m.now + part.rttMs / 2 - Date.now();
-      }
-      const off = 'now' in m ? Math.abs(m.now - core.now()) : 0;
+      if (m.t === 'welcome') limit = 2.5 * m.heartbeat;
       askedAt = undefined;
       core.heardAt = core.now();
-      part.healthy = now - liveAt >= HEALTHY_MS;
-      if (off > OFF_MS) probe();
-      else silence(probe, limit);
-    },
-    state() {
-      if (core.welcome) return;
-      silence();
-      part.healthy = false;
-    },
-    probe() {
-      if (askedAt === undefined) probe();
-    },
+      silence(probe, limit);
+    }
+  });
+
+  return () => {
+    if (askedAt === undefined) probe();
   };
-  return part;
 }

@@ -15,10 +15,7 @@ import type {
 } from './types.ts';
 import type { Block, Core, Message, OrderEvent, WireOrder } from './wire.ts';
 
-const ACK_EVERY = 32;
 const ACK_MS = 5000;
-/** Ids kept to know a duplicate by. */
-const APPLIED = 64;
 
 /**
  * Watches one order. Events: every one, once and in order, or a `gap` and a whole snapshot. Positions: the newest,
@@ -34,8 +31,6 @@ export function watchOrder<St extends string = string>(
   const { on, emit, mute } = emitter<OrderEvents<St> & WatchEvents<Order<St>>>();
 
   let cursor: Cursor | undefined = o.since;
-  /** Ids of the newest events applied, and of the snapshot they go on from. */
-  let applied = [cursor?.id];
   let order: WireOrder | undefined;
   let position: Position | undefined;
   /** Of the newest position ever shown; outlives the position. */
@@ -64,27 +59,20 @@ export function watchOrder<St extends string = string>(
     show();
     if (missed) emit('gap', { missed });
     if (event) emit('event', { ...event, order: snapshot!, replayed });
-    if (
-      event
-        ? next.status !== before?.status || next.at !== before.at
-        : before && next.status !== before.status
-    )
-      emit('status', { status: next.status as St, at: next.at, replayed });
-    if (next.eta && next.eta !== before?.eta) emit('eta', { at: next.eta });
+    const { status, at, eta } = next;
+    if ((before || event) && (status !== before?.status || at !== before.at))
+      emit('status', { status: status as St, at, replayed });
+    if (eta && eta !== before?.eta) emit('eta', { at: eta });
   }
 
   /** One event of the log. False: it does not follow from where we stand. */
   function step(e: OrderEvent, replayed: boolean): boolean {
-    if (!cursor) return true;
-    // By id: after a failover another event may have that offset.
-    if (e.offset <= cursor.offset) return applied.includes(e.id);
+    if (!cursor || e.offset < cursor.offset || e.id === cursor.id) return true;
+    // By id, too: after a failover another event may have that offset.
     if (e.offset !== cursor.offset + 1 || e.prev !== cursor.id) return false;
     cursor = { epoch: cursor.epoch, offset: e.offset, id: e.id };
-    if (applied.push(e.id) > APPLIED) applied.shift();
-    unacked++;
+    if (!unacked++) acking(ack, ACK_MS);
     become(e.order, replayed, e);
-    if (unacked >= ACK_EVERY) ack();
-    else if (unacked === 1) acking(ack, ACK_MS);
     return true;
   }
 
@@ -98,20 +86,23 @@ export function watchOrder<St extends string = string>(
     for (const e of events ?? []) if (open) step(e, true);
     if (!open || !to || !state) return;
     const from = cursor;
-    if (!reset && from?.id === to.id && from.epoch === to.epoch) {
+    if (!reset && from?.id === to.id) {
       // Nothing was missed; after a restart of the app this is the first we see of the order.
       if (!order) become(state, true);
       return;
     }
     cursor = to;
-    applied = [to.id];
     if (reset) mark = unnumbered(mark);
     const counted = reset === 'trimmed' || reset === 'limit';
     become(state, true, undefined, from && (counted ? to.offset - from.offset : 'unknown'));
   }
 
   function place(at: number, [, full, tuples, , out]: Block): void {
-    if (full && !tuples.length) hide();
+    if ((full && !tuples.length) || out?.some(([ref]) => ref >= mark[0])) {
+      position = undefined;
+      word = 0;
+      show();
+    }
     for (const t of tuples) {
       const next: Mark = [t[0], t[1], t[2]];
       const newer = compare(next, mark);
@@ -123,13 +114,6 @@ export function watchOrder<St extends string = string>(
       show();
       emit('position', position);
     }
-    for (const [ref] of out ?? []) if (ref >= mark[0]) hide();
-  }
-
-  function hide(): void {
-    position = undefined;
-    word = 0;
-    show();
   }
 
   /** Runs a change, then tells of it. */
@@ -148,47 +132,40 @@ export function watchOrder<St extends string = string>(
     open = false;
     ack();
     sub.close();
-    o.signal?.removeEventListener('abort', stop);
     fresh.end(last);
     tell?.();
     mute();
   }
 
-  function stop(): void {
-    close('lost');
-  }
+  const stop = () => close('lost');
 
   const sub = subscribe(core, `order:${id}`, o.maxHz, {
-    since: () => cursor,
+    stand: () => cursor,
     watching: (m) =>
       changing(() => {
         word = 0;
         follow(m);
         if (open) place(m.at, m.block);
       }),
-    block: (at, block) => changing(() => place(at, block)),
-    event: (m) => changing(() => step(m, false)),
-    missing(error) {
+    place: (at, block) => changing(() => place(at, block)),
+    follow: (m) => changing(() => step(m, false)),
+    over(last, error) {
+      const tell = () => error && emit('error', error);
+      if (last) changing(() => become(last, true, undefined, order && 'unknown'));
+      if (!error?.retryable) return close(last ? 'ended' : 'lost', tell);
       word = 2;
       fresh.check();
-      emit('error', error);
+      tell();
     },
-    over(last, error) {
-      if (last) changing(() => become(last, true, undefined, order && 'unknown'));
-      close(error ? 'lost' : 'ended', error && (() => emit('error', error)));
-    },
-    state: () => fresh.check(),
-    close: stop,
+    alive: () => fresh.check(),
   });
 
   const fresh = freshness(
     core,
     o.staleAfterMs,
-    () => (order || word ? [word, sub.synced || !position ? sub.heardAt() : position.at] : undefined),
+    () => (order || word ? [word, sub.synced || !position ? sub.heardAt : position.at] : undefined),
     (f) => emit('freshness', f),
   );
-  if (o.signal?.aborted) stop();
-  o.signal?.addEventListener('abort', stop);
 
   return {
     get snapshot() {

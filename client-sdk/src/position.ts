@@ -2,8 +2,8 @@ import type { Position } from './types.ts';
 import type { PositionTuple } from './wire.ts';
 
 /**
- * What orders the positions of one thing shown. `ref` is 0 where riders have ids, and -1 after a reset: numbers of riders
- * may mean others now, and only who goes on in the same session is known to be the same.
+ * What orders the positions of one thing shown. `ref` numbers the riders of an order: 0 where riders have ids, -1 where
+ * numbers may mean others now, as after a reset.
  */
 export type Mark = readonly [ref: number, session: number, seq: number];
 
@@ -11,10 +11,9 @@ export type Mark = readonly [ref: number, session: number, seq: number];
 export const NEVER: Mark = [0, 0, 0];
 
 /** Positive: `a` is newer than `b`. */
-export function compare([ref, session, seq]: Mark, [r, s, q]: Mark): number {
-  if (r < 0 && session !== s) return 1;
-  return (r < 0 ? 0 : ref - r) || session - s || seq - q;
-}
+export const compare = ([ref, session, seq]: Mark, [r, s, q]: Mark): number =>
+  // Another rider in another session: the caller knows that it is the one to be shown now.
+  ref !== r && session !== s ? 1 : session - s || seq - q;
 
 /** The same in spite of a reset. */
 export const unnumbered = ([, session, seq]: Mark): Mark => [-1, session, seq];

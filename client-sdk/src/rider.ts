@@ -157,24 +157,19 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     else void save();
   }
 
-  const part: Part = {
-    hello(hello) {
-      hello.rider = { session: numbering?.session };
-    },
-    take(m) {
-      if (m.t === 'welcome' && m.rider) begin(m.rider);
-      else if (m.t === 'pinged') {
-        const refused = new Set(m.refused?.map(([seq]) => seq));
-        acknowledge(m.seq, refused);
-        if (refused.size) emit('drop', { count: refused.size, reason: 'rejected' });
-        send();
-      } else if (m.t === 'pace') {
-        const { t: _, ...next } = m;
-        pace = next;
-        emit('pace', next);
-      }
-    },
-    close,
+  const part: Part = (m) => {
+    if (m.t === 'hello') m.rider = { session: numbering?.session };
+    else if (m.t === 'welcome' && m.rider) begin(m.rider);
+    else if (m.t === 'pinged') {
+      const refused = new Set(m.refused?.map(([seq]) => seq));
+      acknowledge(m.seq, refused);
+      if (refused.size) emit('drop', { count: refused.size, reason: 'rejected' });
+      send();
+    } else if (m.t === 'pace') {
+      const { t: _, ...next } = m;
+      pace = next;
+      emit('pace', next);
+    } else if (m.t === 'bye') close();
   };
 
   function close(): void {

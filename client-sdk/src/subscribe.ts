@@ -6,83 +6,71 @@ import { type Block, type Core, fault, type Message, type Part } from './wire.ts
 /** What a watch makes of its channel's messages. */
 export interface Sink {
   /** Where to go on. */
-  since?(): Cursor | undefined;
+  stand?(): Cursor | undefined;
   watching(message: Message<'watching'>): void;
   /** `more`: it is a part of a large channel, and the rest follows. */
-  block(at: number, block: Block, more: boolean | undefined): void;
+  place(at: number, block: Block, more: boolean | undefined): void;
   /** False: it does not follow from what came before. */
-  event(message: Message<'event'>): boolean;
-  /** What was shown before is not known to the gateway any more. It is asked again: the backend may put it back. */
-  missing(error: ClientError): void;
-  /** Over, by the gateway's word; the subscription has gone. */
-  over(order: Message<'closed'>['order'], error?: ClientError): void;
-  /** The link came, went, or was heard after a silence. */
-  state(): void;
-  /** The client closed. */
-  close(): void;
+  follow(message: Message<'event'>): boolean;
+  /**
+   * Over, and the subscription has gone: by the gateway's word, with the last state or an error, or without either because
+   * the client closed. With a retryable error it is not over: what was shown before is not known to the gateway any more,
+   * and is asked for again, since the backend may put it back.
+   */
+  over(order?: Message<'closed'>['order'], error?: ClientError): void;
+  /** The gateway was heard after a silence, or cannot be heard any more. */
+  alive(): void;
 }
 
 export interface Subscription {
   /** The number that names it on the wire. */
   readonly w: number;
-  /** The channel's state is whole and what follows belongs to it. */
-  synced: boolean;
+  /** The channel's state is whole and what follows belongs to it. Undefined: it was not asked for on this link. */
+  synced: boolean | undefined;
   /** The client's `now()` when the gateway was last heard while this was synced. */
-  heardAt(): number;
+  heardAt: number;
   close(): void;
 }
 
 /** An answer that takes longer was lost, ms. */
 const ANSWER_MS = 10_000;
-/** What was in sync for so long is healthy: the next question is asked at once, ms. */
-const HEALTHY_MS = 10_000;
-/** How long the backend has to put back what the gateway no longer knows, ms. */
-const MISSING_MS = 600_000;
+/** How often the gateway may say that it does not know it any more: about 10 minutes, for the backend to put it back. */
+const PATIENCE = 45;
 
 /** One channel, watched over whatever links come and go: in every hello, and on this link at once. */
 export function subscribe(core: Core, channel: string, maxHz: number | undefined, sink: Sink): Subscription {
-  const w = core.nextWatch();
+  const w = ++core.lastWatch;
   const retry = timer();
   let c: number | undefined;
-  /** On this link. */
-  let asked = false;
   /** The gateway has shown it. */
   let known = false;
-  let missingSince = 0;
-  let heardAt = 0;
-  let syncedAt = 0;
-  /** Questions since it was healthy. */
+  /** Questions since something fitted. */
   let tries = 0;
+  /** Times in a row that it was not known any more. */
+  let missed = 0;
 
   function request() {
-    lapse();
-    asked = true;
-    retry(again, ANSWER_MS);
-    return { w, channel, since: sink.since?.(), maxHz };
+    // From here on events are ignored until the answer.
+    sub.synced = false;
+    retry(ask, ANSWER_MS);
+    return { w, channel, since: sink.stand?.(), maxHz };
   }
 
-  const ask = () => core.send({ t: 'watch', ...request() });
+  function ask(): void {
+    core.send({ t: 'watch', ...request() });
+  }
 
   /** Asks for everything missed, on the same link; sooner or later, so that nothing wrong goes round in circles. */
   function again(): void {
-    if (!core.parts.has(part)) return;
-    if (sub.synced && performance.now() - syncedAt > HEALTHY_MS) tries = 0;
-    lapse();
+    sub.synced = false;
     if (tries++) retry(ask, jitter(tries - 2));
     else ask();
   }
 
-  /** From here on events are ignored until the answer. */
-  function lapse(): void {
-    heardAt = sub.heardAt();
-    sub.synced = false;
-  }
-
   function leave(): void {
-    lapse();
+    sub.synced = false;
     retry();
     core.parts.delete(part);
-    c = undefined;
   }
 
   function over(order?: Message<'closed'>['order'], error?: ClientError): void {
@@ -91,66 +79,54 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   }
 
   function refused({ code, message }: Message<'error'>): void {
-    let wait = code === 'unavailable' || code === 'watch_exists';
-    if (code === 'not_found' && (known || sink.since?.())) {
-      const now = performance.now();
-      wait = !missingSince || now - missingSince < MISSING_MS;
-      if (!missingSince) {
-        missingSince = now;
-        sink.missing(fault(code, 'denied', message, true));
-      }
-    }
-    if (!wait) return over(undefined, fault(code, 'denied', message));
+    const gone = code === 'not_found' && (known || sink.stand?.()) && ++missed < PATIENCE;
+    if (!gone && code !== 'unavailable' && code !== 'watch_exists')
+      return over(undefined, fault(code, 'denied', message));
     tries ||= 1;
     again();
+    if (gone && missed === 1) sink.over(undefined, fault(code, 'denied', message, true));
   }
 
-  const part: Part = {
-    hello(hello) {
+  function answered(m: Message<'watching'>): void {
+    retry();
+    c = m.c;
+    sub.synced = known = true;
+    sub.heardAt = core.heardAt;
+    missed = 0;
+    sink.watching(m);
+  }
+
+  const part: Part = (m) => {
+    if (sub.synced) sub.heardAt = core.heardAt;
+    if (m.t === 'positions') {
+      for (const block of m.b) if (block[0] === c) sink.place(m.at, block, m.more?.includes(c));
+    } else if (m.t === 'event') {
+      if (m.c !== c || !sub.synced) return;
+      if (sink.follow(m)) tries = 0;
+      else if (core.parts.has(part)) again();
+    } else if (m.t === 'beat') sink.alive();
+    else if (m.t === 'hello') {
       c = undefined; // numbers are the session's
-      hello.watch ??= [];
-      hello.watch.push(request());
-    },
-    state() {
-      if (!core.welcome) {
-        lapse();
-        retry();
-        c = undefined;
-        asked = false;
-      }
-      sink.state();
-    },
-    take(m) {
-      if (m.t === 'positions') {
-        for (const block of m.b) if (block[0] === c) sink.block(m.at, block, m.more?.includes(c));
-      } else if (m.t === 'event') {
-        if (m.c === c && sub.synced && !sink.event(m)) again();
-      } else if (m.t === 'beat') sink.state();
-      else if (m.t === 'welcome') {
-        if (!asked) ask();
-      } else if ('w' in m && m.w === w) {
-        if (m.t === 'watching') {
-          retry();
-          c = m.c;
-          sub.synced = known = true;
-          missingSince = 0;
-          syncedAt = performance.now();
-          sink.watching(m);
-        } else if (m.t === 'error') {
-          if (m.of !== 'ack') refused(m);
-        } else over(m.order, m.reason === 'denied' ? fault(m.reason, 'denied') : undefined);
-      }
-    },
-    close() {
-      leave();
-      sink.close();
-    },
+      m.watch ??= [];
+      m.watch.push(request());
+    } else if (m.t === 'welcome') {
+      if (sub.synced === undefined) ask();
+    } else if (m.t === 'lost') {
+      retry();
+      sub.synced = undefined;
+      sink.alive();
+    } else if (m.t === 'bye') over();
+    else if ('w' in m && m.w === w) {
+      if (m.t === 'watching') answered(m);
+      else if (m.t === 'closed') over(m.order, m.reason === 'denied' ? fault(m.reason, 'denied') : undefined);
+      else if (m.of !== 'ack') refused(m);
+    }
   };
 
   const sub: Subscription = {
     w,
-    synced: false,
-    heardAt: () => (sub.synced ? core.heardAt : heardAt),
+    synced: undefined,
+    heardAt: 0,
     close() {
       if (core.parts.has(part)) core.send({ t: 'unwatch', w });
       leave();

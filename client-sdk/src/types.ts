@@ -110,8 +110,8 @@ export interface Client extends Disposable {
   readonly info: Info;
   /** The gateway's clock, ms since epoch; this device's until the first welcome. */
   now(): number;
-  /** Resolves when live. Rejects when the client closes or the signal aborts. */
-  ready(signal?: AbortSignal): Promise<void>;
+  /** Resolves when live. Rejects when the client closes. */
+  ready(): Promise<void>;
   /** Lets go of the link until `resume`. */
   pause(): void;
   resume(): void;
@@ -214,8 +214,6 @@ export interface OrderEvents<St extends string = string> {
 export interface WatchOptions {
   /** At most this many position updates a second, 0.01..60. */
   maxHz?: number;
-  /** Closes the watch when aborted. */
-  signal?: AbortSignal;
 }
 
 export interface OrderOptions extends WatchOptions {

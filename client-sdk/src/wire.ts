@@ -20,17 +20,14 @@ export type Message<T extends keyof GatewayMessages> = GatewayMessages[T];
 export type Hello = ClientMessages['hello'];
 export type { GatewayMessage };
 
+/**
+ * What parts hear: every message, our own hello, to add to, before it is sent, `lost` when there is no link any more
+ * (with the code of its close, or without), and `bye` when the client closes, while a last word can still be sent.
+ */
+export type Word = GatewayMessage | Hello | { t: 'lost'; code?: number } | { t: 'bye' };
+
 /** Something that lives on a client over whatever links come and go: a watch, a rider. */
-export interface Part {
-  /** Adds to the hello of a new link. */
-  hello?(hello: Hello): void;
-  /** Every message, the welcome included. */
-  take(message: GatewayMessage): void;
-  /** The link came or went. */
-  state?(): void;
-  /** The client closes. */
-  close?(): void;
-}
+export type Part = (word: Word) => void;
 
 /** The client as the roles see it. */
 export interface Core extends Client {
@@ -42,8 +39,10 @@ export interface Core extends Client {
   heardAt: number;
   /** The gateway's clock minus this device's, ms. Wall clock on purpose: it goes on while the device sleeps. */
   skew: number;
-  /** A number no other watch of this client has. */
-  nextWatch(): number;
+  /** Newest measured round trip, ms. */
+  rttMs?: number;
+  /** The highest number given to a watch of this client. */
+  lastWatch: number;
   /** Does nothing without a live link. */
   send(message: ClientMessage): unknown;
   buffered(): number;

@@ -68,15 +68,12 @@ describe('dialling', () => {
     expect(r.client.info.state).toBe('live');
   });
 
-  it('rejects ready() when the client closes or the signal aborts', async () => {
+  it('rejects ready() when the client closes, and leaves no listener', async () => {
     const r = rig();
-    const stop = new AbortController();
-    const aborted = r.client.ready(stop.signal);
     const closed = r.client.ready();
-    stop.abort(new Error('enough'));
-    await expect(aborted).rejects.toThrow('enough');
     r.client.close();
     await expect(closed).rejects.toMatchObject({ reason: 'user' });
+    await expect(r.client.ready()).rejects.toMatchObject({ reason: 'user' });
   });
 });
 
@@ -109,7 +106,7 @@ describe('coming back', () => {
     expect(r.client.info.retryAt! - Date.now()).toBe(3000);
   });
 
-  it('starts the back-off anew only after a link was heard 10 s after its welcome', async () => {
+  it('starts the back-off anew only after a link was live for 2 s', async () => {
     const r = rig();
     random = 1;
     const wait = () => r.client.info.retryAt! - Date.now();
@@ -117,13 +114,12 @@ describe('coming back', () => {
     r.link.close(1006);
     await settle(wait());
     await r.welcome();
-    await settle(60_000 / 2);
-    r.link.close(1006); // open for 30 s, but silent
+    await settle(1999);
+    r.link.close(1006);
     expect(wait()).toBe(2000);
     await settle(wait());
     await r.welcome();
-    await settle(10_000);
-    r.link.give({ t: 'beat', now: Date.now() });
+    await settle(2000);
     r.link.close(1006);
     expect(wait()).toBe(5000); // the window
   });
@@ -289,18 +285,14 @@ describe('liveness', () => {
     expect(r.client.info.state).toBe('live');
   });
 
-  it('asks for the time when a beat says that this device was set another', async () => {
+  it('knows from the next beat that this device was set another', async () => {
     const r = rig();
     const link = await r.welcome();
-    link.give({ t: 'beat', now: Date.now() - 1900 });
-    expect(link.of('beat')).toHaveLength(0);
     const now = Date.now();
     vi.setSystemTime(now + 3_600_000);
+    expect(r.client.now()).toBe(now + 3_600_000);
     link.give({ t: 'beat', now });
-    expect(link.of('beat')).toHaveLength(1);
-    await settle(100);
-    link.give({ t: 'beat', now: now + 50 });
-    expect(r.client.now()).toBe(now + 100);
+    expect(r.client.now()).toBe(now);
   });
 
   it('probes again when its timer fired late: the device slept', async () => {
@@ -330,7 +322,7 @@ describe('liveness', () => {
 
 describe('credit', () => {
   const frame = { t: 'positions', at: 1, b: [] } as const;
-  it('is told at once at half the window and within 100 ms otherwise, cumulative', async () => {
+  it('is told within 100 ms, cumulative', async () => {
     const r = rig();
     const link = await r.welcome({ credit: { frames: 8 } });
     link.give({ ...frame, b: [] });
@@ -338,7 +330,8 @@ describe('credit', () => {
     await settle(100);
     expect(link.of('credit')).toEqual([{ t: 'credit', n: 1 }]);
     for (let n = 0; n < 4; n++) link.give({ ...frame, b: [] });
-    expect(link.of('credit').at(-1)).toEqual({ t: 'credit', n: 5 });
+    await settle(100);
+    expect(link.of('credit').slice(1)).toEqual([{ t: 'credit', n: 5 }]);
   });
 
   it('is not told when it was not agreed', async () => {
@@ -357,6 +350,7 @@ describe('credit', () => {
     await settle(5000);
     const link = await r.welcome({ credit: { frames: 2 } });
     link.give({ ...frame, b: [] });
+    await settle(100);
     expect(link.of('credit')).toEqual([{ t: 'credit', n: 1 }]);
   });
 });

@@ -76,7 +76,7 @@ describe('a zone', () => {
     lines.length = 0;
     r.link.give(positions([3, 0, [tuple(5, 1, 1)], [[5, 'eve', []]], [[1, 'left']]]));
     await settle(16);
-    expect(lines).toEqual(['enter eve', 'leave ann', 'batch ann,eve']);
+    expect(lines).toEqual(['leave ann', 'enter eve', 'batch ann,eve']);
     expect(Object.keys(where(fleet)).sort()).toEqual(['bob', 'eve']);
   });
 
@@ -195,10 +195,11 @@ describe('a zone', () => {
     expect(lines.filter((l) => /live|stale|lost/.test(l))).toEqual(['live', 'stale', 'lost', 'live']);
   });
 
-  it('can be retargeted: what was there leaves, also after a refusal', async () => {
+  it('can be retargeted without a flicker: who is not there leaves when the new zone is whole', async () => {
     const { r, fleet, lines } = await watched();
     r.link.give(zone());
     await settle(16);
+    const { ann } = where(fleet);
     lines.length = 0;
     fleet.retarget({ zone: '8' });
     expect(r.link.sent.slice(-2)).toEqual([
@@ -206,14 +207,30 @@ describe('a zone', () => {
       { t: 'watch', w: 2, channel: 'zone:8' },
     ]);
     await settle(16);
-    expect(lines.slice(0, 2)).toEqual(['leave ann', 'leave bob']);
+    expect(lines).toEqual([]);
+    expect(where(fleet)).toEqual({ ann, bob: 3 });
+    r.link.give(zone({ w: 2, channel: 'zone:8', block: [3, 1, [tuple(4, 8, 5)], [[4, 'bob', []]]] }));
+    await settle(16);
+    expect(lines).toEqual(['leave ann', 'batch ann,bob']);
+    expect(where(fleet)).toEqual({ bob: 5 });
+  });
+
+  it('can be retargeted after a refusal, and not when closed', async () => {
+    const { r, fleet, lines } = await watched();
+    r.link.give(zone());
+    fleet.retarget({ zone: '8' });
     r.link.give({ t: 'error', code: 'not_allowed', message: '', w: 2 });
     expect(lines.slice(-2)).toEqual(['lost', 'error not_allowed']);
+    await settle(16);
+    expect(where(fleet)).toEqual({});
     fleet.retarget({ zone: '7' });
     r.link.give(zone({ w: 3 }));
     await settle(16);
     expect(fleet.freshness).toBe('live');
     expect(where(fleet)).toEqual({ ann: 17, bob: 3 });
+    fleet.close();
+    fleet.retarget({ zone: '8' });
+    expect(r.link.of('watch')).toHaveLength(2);
   });
 });
 
@@ -272,6 +289,18 @@ describe('a list of orders', () => {
     expect([...fleet.orders.keys()]).toEqual(['42']);
     expect(fleet.freshness).toBe('live');
   });
+});
+
+it('keeps the dots that both lists have, and drops the others, when a list is retargeted', async () => {
+  const { r, fleet, lines } = await watched({ orders: ['42', '43'] });
+  r.link.give(watching({ w: 1, c: 3, order: order({ id: '42' }), block: [3, 1, [tuple(1, 7, 17)]] }));
+  r.link.give(watching({ w: 2, c: 4, order: order({ id: '43' }), block: [4, 1, [tuple(1, 8, 2)]] }));
+  await settle(16);
+  lines.length = 0;
+  fleet.retarget({ orders: ['43', '44'] });
+  await settle(16);
+  expect(lines).toEqual(['leave 42', 'batch 42']);
+  expect([...fleet.orders.keys()]).toEqual(['43']);
 });
 
 it('closes: unwatches and says nothing more', async () => {

@@ -107,15 +107,6 @@ describe('subscribing', () => {
     expect(lines).toEqual(['lost']);
   });
 
-  it('closes with its signal', async () => {
-    const r = rig();
-    const stop = new AbortController();
-    watchOrder(r.client, '42', { signal: stop.signal });
-    await r.welcome();
-    stop.abort();
-    expect(r.link.of('unwatch')).toHaveLength(1);
-  });
-
   it('serves two watches of one order', async () => {
     const r = rig();
     const lines = [log(watchOrder(r.client, '42')), log(watchOrder(r.client, '42'))];
@@ -247,13 +238,11 @@ describe('events', () => {
     expect(lines).toEqual(['live']);
   });
 
-  it('are acknowledged every 32, or after 5 s', async () => {
+  it('are acknowledged together, within 5 s', async () => {
     const { r } = await watched();
     for (let n = 5; n < 5 + 33; n++) r.link.give(event(n));
-    expect(r.link.of('ack')).toEqual([{ t: 'ack', w: 1, offset: 36 }]);
     await settle(5000);
-    expect(r.link.of('ack').at(-1)).toEqual({ t: 'ack', w: 1, offset: 37 });
-    expect(r.link.of('ack')).toHaveLength(2);
+    expect(r.link.of('ack')).toEqual([{ t: 'ack', w: 1, offset: 37 }]);
   });
 });
 

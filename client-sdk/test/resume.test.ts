@@ -249,12 +249,3 @@ describe('a question', () => {
     expect(r.link.of('watch')).toHaveLength(1);
   });
 });
-
-it('a signal that has aborted already closes the watch', async () => {
-  const r = rig();
-  const signal = AbortSignal.abort();
-  const watches = [watchOrder(r.client, '42', { signal }), watchFleet(r.client, { zone: '7' }, { signal })];
-  expect(watches.map((watch) => watch.freshness)).toEqual(['lost', 'lost']);
-  const link = await r.welcome();
-  expect(link.of('hello')[0]!.watch).toBeUndefined();
-});

@@ -1,0 +1,35 @@
+/** How the SDK is bundled, when it is built and when it is measured. */
+
+/**
+ * Properties by which the SDK's own parts know each other: no app and no gateway ever sees one, so the build shortens
+ * them. A name that is on the wire or in the public types must not be here.
+ */
+const INTERNAL = [
+  'alive',
+  'check',
+  'emit',
+  'follow',
+  'heardAt',
+  'lastWatch',
+  'mute',
+  'over',
+  'parts',
+  'place',
+  'skew',
+  'stand',
+  'synced',
+  'watching',
+  'welcome',
+];
+
+export const internal = new RegExp(`^(${INTERNAL.join('|')})$`);
+
+/** Options of esbuild. */
+export const bundling = {
+  bundle: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  logLevel: 'warning',
+  mangleProps: internal,
+};
