@@ -162,7 +162,6 @@ function makeCore(
     store,
     counts,
     now,
-    load,
     rules: { ...config, zones },
     activeOrders: (rider) => orders.active('rider', rider),
     partnerSees: (order) => windowOpen(windows, 'partner', order),

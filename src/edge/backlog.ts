@@ -1,11 +1,17 @@
+/** Frames read in one turn: some milliseconds. */
+const SLICE = 128;
+
 /**
  * Ping frames an overloaded node has taken and not read: the newest of each session. A queue of them would only make
- * every position older; what is overwritten here is acknowledged with the one that is read.
+ * every position older; what is overwritten here is acknowledged with the one that is read. Each session's moment is its
+ * own, so that what is read is spread as evenly as it came.
  */
 export class Backlog<Sender> {
-  private frames = new Map<Sender, Uint8Array>();
+  /** In the order in which they are due, `performance.now()`. */
+  private readonly frames = new Map<Sender, { frame: Uint8Array; readonly due: number }>();
   private readonly read: (sender: Sender, frame: Uint8Array) => void;
   private readonly dropped: () => void;
+  private waiting = false;
 
   /**
    * @param read reads a frame when its moment has come
@@ -16,17 +22,33 @@ export class Backlog<Sender> {
     this.dropped = dropped;
   }
 
-  /** Keeps the frame for `waitMs` at most, or until a newer one of its sender comes. */
+  /** Keeps the frame for about `waitMs`; a newer one of its sender takes its place. */
   keep(sender: Sender, frame: Uint8Array, waitMs: number): void {
-    if (this.frames.size === 0) setTimeout(() => this.flush(), waitMs);
-    if (this.frames.has(sender)) this.dropped();
-    this.frames.set(sender, frame);
+    const held = this.frames.get(sender);
+    if (held !== undefined) {
+      this.dropped();
+      held.frame = frame;
+      return;
+    }
+    this.frames.set(sender, { frame, due: performance.now() + waitMs });
+    if (!this.waiting) this.wait(waitMs);
   }
 
+  private wait(ms: number): void {
+    this.waiting = true;
+    setTimeout(() => this.flush(), ms);
+  }
+
+  /** Reads what is due, so many in one turn of the event loop: sockets have their turn in between. */
   private flush(): void {
-    const { frames } = this;
-    this.frames = new Map();
-    for (const [sender, frame] of frames) this.read(sender, frame);
+    const now = performance.now();
+    let left = SLICE;
+    this.waiting = false;
+    for (const [sender, { frame, due }] of this.frames) {
+      if (due > now || left-- === 0) return this.wait(Math.max(1, due - now));
+      this.frames.delete(sender);
+      this.read(sender, frame);
+    }
   }
 }
 

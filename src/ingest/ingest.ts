@@ -22,7 +22,6 @@ export interface IngestParts {
   readonly partnerSees: (order: OrderRecord) => boolean;
   readonly groupTickMs: number;
   readonly now: () => number;
-  readonly load: { readonly factor: number };
 }
 
 /** The session of a rider, as ingest needs it. */
@@ -56,6 +55,8 @@ interface Link {
   stored: number;
   /** What was refused and not told yet. */
   refused: [number, Refusal][];
+  /** When the next acknowledgement is due, `performance.now()`. */
+  ackAt: number;
 }
 
 interface Held {
@@ -75,8 +76,9 @@ interface Held {
 }
 
 const ACK_MS = 1000;
-/** ms by which storing and publishing waits for newer pings of the same riders, per factor of overload. */
-const SHED_MS = 20;
+/** ms between looks at what is to be acknowledged, and links in one of them: not all in one turn. */
+const ACK_LOOK_MS = 20;
+const ACK_SLICE = 64;
 /** How long a rider without a socket is held after a ping over HTTP. */
 const HOLD_MS = 60_000;
 const MAX_REFUSED = 100;
@@ -95,7 +97,7 @@ export class Ingest {
     this.batches = new Batches(parts.bus, () => tally(parts.counts.busDrops, 'publish failed'));
     this.undo = [
       realTimers.beat(parts.groupTickMs, 0, () => this.tick()),
-      realTimers.every(ACK_MS, () => this.acknowledge()),
+      realTimers.every(ACK_LOOK_MS, () => this.acknowledge()),
     ];
   }
 
@@ -117,7 +119,7 @@ export class Ingest {
     await held.ready;
     const session = await this.number(held, claimed);
     if (session === undefined) return undefined;
-    const link: Link = { session, to, seq: 0, stored: 0, refused: [] };
+    const link: Link = { session, to, seq: 0, stored: 0, refused: [], ackAt: 0 };
     held.links.add(link);
     return {
       session,
@@ -144,7 +146,8 @@ export class Ingest {
     await held.ready;
     const session = await this.number(held, claimed);
     if (session === undefined) return undefined;
-    const link: Link = { session, to: { pinged() {}, replaced() {} }, seq: 0, stored: 0, refused: [] };
+    const to = { pinged() {}, replaced() {} };
+    const link: Link = { session, to, seq: 0, stored: 0, refused: [], ackAt: 0 };
     this.take(held, link, pings);
     this.toAck.delete(link);
     if (held.dirty) await new Promise<void>((done, failed) => held.waiting.push({ done, failed }));
@@ -254,7 +257,7 @@ export class Ingest {
       if (verdict === 'rate' && link.refused.length < MAX_REFUSED) link.refused.push([seq, verdict]);
       if (seq > link.seq) link.seq = seq;
     }
-    this.toAck.add(link);
+    if (!this.toAck.has(link)) this.ackLater(link);
     if (shown === undefined) {
       if (!held.dirty && held.inFlight === 0) link.stored = link.seq;
       return;
@@ -265,14 +268,10 @@ export class Ingest {
     this.dirty.add(held);
     if (this.scheduled) return;
     this.scheduled = true;
-    const flush = () => {
+    setImmediate(() => {
       this.scheduled = false;
       this.flush();
-    };
-    // On an overloaded node only the newest ping of the next moments goes on; nothing is queued.
-    const { factor } = this.parts.load;
-    if (factor > 1) setTimeout(flush, (factor - 1) * SHED_MS);
-    else setImmediate(flush);
+    });
   }
 
   private publish(rider: Rider, position: Position, left: string | undefined): void {
@@ -333,11 +332,21 @@ export class Ingest {
     }
   }
 
+  private ackLater(link: Link): void {
+    link.ackAt = performance.now() + ACK_MS;
+    this.toAck.add(link);
+  }
+
   /** Pings whose position is not stored yet stay unacknowledged: the phone may have to send them again. */
   private acknowledge(): void {
+    const now = performance.now();
+    // A share of all, so that however many there are, each has its turn in time.
+    let left = Math.max(ACK_SLICE, this.toAck.size / (ACK_MS / ACK_LOOK_MS / 2));
     for (const link of this.toAck) {
+      if (link.ackAt > now || left-- <= 0) return;
+      this.toAck.delete(link);
+      if (link.stored < link.seq) this.ackLater(link);
       if (link.stored === 0) continue;
-      if (link.stored >= link.seq) this.toAck.delete(link);
       link.to.pinged(link.stored, link.refused);
       link.refused = [];
     }
