@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { bundling } from './sdk.mjs';
@@ -13,21 +13,37 @@ import { bundling } from './sdk.mjs';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const sdk = join(root, 'client-sdk');
 const out = resolve(process.argv[2] ?? join(sdk, 'dist'));
-const entries = ['index', 'smooth', 'sse'];
+const { exports } = JSON.parse(readFileSync(join(sdk, 'package.json'), 'utf8'));
+const entries = Object.values(exports)
+  .flatMap(({ types }) => (types ? [basename(types, '.d.ts')] : []))
+  .filter((name) => name !== 'ridecast');
+/** What entries may import from elsewhere: the app's own, and Node's. A page without a bundler has neither. */
+const external = ['react', 'node:*'];
+const inOneFile = entries.filter((name) => !['react', 'react-native', 'node'].includes(name));
+const together = inOneFile.map((name) => `export * from './${name}.js';`).join('\n');
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-await build({ ...bundling, entryPoints: entries.map((name) => join(sdk, 'src', `${name}.ts`)), outdir: out });
+await build({
+  ...bundling,
+  entryPoints: entries.map((name) => join(sdk, 'src', `${name}.ts`)),
+  outdir: out,
+  external,
+  // What entries share is in the package once.
+  splitting: true,
+  chunkNames: 'shared-[hash]',
+});
 await build({
   ...bundling,
   minify: true,
   stdin: {
-    contents: entries.map((name) => `export * from './${name}.ts';`).join('\n'),
+    contents: together.replaceAll('.js', '.ts'),
     resolveDir: join(sdk, 'src'),
     loader: 'ts',
   },
   outfile: join(out, 'ridecast.js'),
 });
+writeFileSync(join(out, 'ridecast.d.ts'), `${together}\n`);
 declarations();
 
 /** Copies the declarations the entries reach. One outside of the SDK's own sources would drag the gateway in. */
@@ -48,6 +64,7 @@ function declarations() {
       const text = readFileSync(file, 'utf8').replace(
         /(from ['"]|import\(['"])([^'"]+)/g,
         (_, from, target) => {
+          if (external.includes(target)) return from + target;
           if (!target.startsWith('.')) throw new Error(`${name} reaches the package ${target}`);
           todo.push(join(dirname(file), target.replace(/\.(ts|js)$/, '.d.ts')));
           return from + target.replace(/\.ts$/, '.js');

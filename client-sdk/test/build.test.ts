@@ -1,9 +1,12 @@
 /** What is published: files that run, and declarations that need nothing but themselves. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -11,7 +14,10 @@ const dir = mkdtempSync(join(tmpdir(), 'ridecast-build-'));
 const dist = join(dir, 'dist');
 const node = (...args: string[]) => execFileSync(process.execPath, args, { cwd: dir, encoding: 'utf8' });
 
-beforeAll(() => node(join(root, 'scripts/build-sdk.mjs'), dist));
+beforeAll(() => {
+  node(join(root, 'scripts/build-sdk.mjs'), dist);
+  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
+});
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 it('has the entries package.json names', () => {
@@ -53,14 +59,57 @@ function compile(code: string): string {
   }
 }
 
+it('has nothing that another tool would read otherwise', async () => {
+  cpSync(join(root, 'client-sdk/package.json'), join(dir, 'package.json'));
+  cpSync(join(root, 'client-sdk/README.md'), join(dir, 'README.md'));
+  const { messages, pkg } = await publint({ pkgDir: dir, strict: true, pack: false });
+  expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+});
+
+it.each(['react', 'react-native', 'sse', 'smooth', 'node'])(
+  'runs /%s in Node, and importing it does nothing',
+  async (entry) => {
+    const before = process.getActiveResourcesInfo().length;
+    expect(Object.keys(await import(pathToFileURL(join(dist, `${entry}.js`)).href))).not.toEqual([]);
+    expect(process.getActiveResourcesInfo().length).toBeLessThanOrEqual(before);
+  },
+);
+
+it('ships of an entry only what is imported of it', async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: `import { useOrder } from './dist/react.js'; useOrder('1');`, resolveDir: dir },
+    bundle: true,
+    format: 'esm',
+    external: ['react'],
+    write: false,
+  });
+  expect(outputFiles[0]!.text).toContain('watchOrder');
+  expect(outputFiles[0]!.text).not.toMatch(/watchFleet|function rider/);
+});
+
 const app = (status: string) => `
-  import { connect, watchOrder, type Position } from './dist/index.js';
+  import { connect, rider, watchOrder, type Position } from './dist/index.js';
   import { animate } from './dist/smooth.js';
   const client = connect('wss://x/v1/ws', { token: async (why, signal) => why });
   const order = watchOrder<'picked_up' | 'delivered'>(client, '42');
   order.on('position', (p: Position) => p.lat);
   order.on('status', (s) => { if (s.status === '${status}') order.close(); });
   animate(order, (pose) => pose.heading);
+
+  import { connect as same, sse as too } from './dist/ridecast.js';
+  same('x', { token: 't', transport: too() });
+
+  import { createElement } from 'react';
+  import { ClientProvider, useOrder } from './dist/react.js';
+  const Line = () => useOrder('42', (o) => o?.status).data ?? null;
+  createElement(ClientProvider, { client }, createElement(Line));
+
+  import { sse, withFallback } from './dist/sse.js';
+  import { reactNative } from './dist/react-native.js';
+  import { fileStore, WebSocket } from './dist/node.js';
+  declare const AppState: { currentState: 'active' | 'background'; addEventListener(type: 'change' | 'blur', on: (s: 'active' | 'background') => void): { remove(): void; other: 1 } };
+  const further = connect('x', { token: 't', transport: withFallback(sse(), { retryMs: 1 }), env: reactNative({ AppState }), WebSocket });
+  rider(further, { store: fileStore('x') });
 `;
 
 it('types an app that has nothing but the declarations', () => {

@@ -1,0 +1,33 @@
+import { type Timer, timer } from './timer.ts';
+import type { Off } from './types.ts';
+
+/** What is shared by all who name it, while anybody uses it. */
+export type Leases<T> = Map<string, { readonly value: T; users: number; readonly ending: Timer }>;
+
+/** What nobody uses any more is kept for so long, ms: whoever comes next, or again, finds it going. */
+const LINGER_MS = 250;
+
+/**
+ * Uses the one of that name, which is opened for its first user and closed after its last.
+ * @param use begins with it, and gives the end of that
+ */
+export function lease<T extends { close(): void }>(
+  all: Leases<T>,
+  name: string,
+  open: () => T,
+  use: (value: T) => Off,
+): Off {
+  const mine = all.get(name) ?? { value: open(), users: 0, ending: timer() };
+  all.set(name, mine);
+  mine.ending();
+  mine.users++;
+  const off = use(mine.value);
+  return () => {
+    off();
+    if (--mine.users) return;
+    mine.ending(() => {
+      all.delete(name);
+      mine.value.close();
+    }, LINGER_MS);
+  };
+}
