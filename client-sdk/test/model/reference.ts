@@ -106,6 +106,11 @@ export class Reference {
     while (this.ways.length > 8) this.ways.shift();
   }
 
+  /** Carries what waits on every way there ever was, however many. */
+  carryAll(): void {
+    for (const way of this.ways) if (!way.mute) this.carryOn(way);
+  }
+
   private carryOn(way: Way): void {
     if (!way.opened) {
       way.opened = true;
