@@ -92,12 +92,15 @@ export interface Options {
   suspendAfterMs?: number;
   /** Full jitter: U(0, min(capMs, baseMs * 2^n)). Defaults 1,000 and 30,000 ms. A window from the gateway wins. */
   backoff?: { baseMs?: number; capMs?: number };
+  /** What happens around the app. Default: a browser page's visibility and network; elsewhere nothing. */
   env?: Env;
+  /** How a link is opened. Default: a WebSocket. */
   transport?: Transport;
+  /** How messages look. Default: JSON. */
   codec?: Codec;
   /** Node 20: the class of the `ws` package. */
   WebSocket?: WebSocketClass;
-  /** Sees what the SDK does; never tokens or coordinates. */
+  /** Sees what the SDK does; never tokens or coordinates. Must not throw. Default: nobody. */
   onDebug?: (event: { t: number; ev: string; data?: unknown }) => void;
 }
 
@@ -212,11 +215,12 @@ export interface OrderEvents<St extends string = string> {
 }
 
 export interface WatchOptions {
-  /** At most this many position updates a second, 0.01..60. */
+  /** At most this many position updates a second, 0.01..60. Default: as the gateway has them. */
   maxHz?: number;
 }
 
 export interface OrderOptions extends WatchOptions {
+  /** Go on from here: the `cursor` of an earlier watch, stored whole. Default: begin with the snapshot. */
   since?: Cursor;
   /** ms after which an unheard position is stale, default 30,000; lost after four times that. */
   staleAfterMs?: number;
@@ -238,7 +242,7 @@ export interface Item {
 }
 
 export interface FleetEvents {
-  /** Ids whose item changed, entered or left; at most once per 16 ms. */
+  /** Ids whose item changed, entered or left; at most once per 16 ms: about one per frame of the screen. */
   batch: ReadonlySet<string>;
   enter: string;
   leave: string;
@@ -251,6 +255,7 @@ export interface FleetEvents {
 export interface FleetOptions extends WatchOptions {
   /** Further riders are not taken in, default unlimited. */
   maxItems?: number;
+  /** ms without a word from the gateway after which the fleet is stale, default 30,000; lost after four times that. */
   staleAfterMs?: number;
 }
 
@@ -301,6 +306,7 @@ export interface RiderOptions {
     /** `thin` (default) drops every other ping of the older half: the route keeps its shape. */
     whenFull?: 'thin' | 'drop-oldest';
   };
+  /** Where the queue outlives the app. Default: nowhere. */
   store?: Store;
 }
 

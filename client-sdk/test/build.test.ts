@@ -20,6 +20,15 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+it('has no any in its public types', () => {
+  const declared = readdirSync(dist, { encoding: 'utf8' }).filter((name) => name.endsWith('.d.ts'));
+  expect(declared.length).toBeGreaterThan(4);
+  for (const name of declared) {
+    const types = readFileSync(join(dist, name), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+    expect([name, types.match(/.*\bany\b.*/g)]).toEqual([name, null]);
+  }
+});
+
 it('has the entries package.json names', () => {
   const { exports } = JSON.parse(readFileSync(join(root, 'client-sdk/package.json'), 'utf8'));
   const named = Object.values(exports).flatMap((e) =>

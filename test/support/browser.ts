@@ -41,9 +41,11 @@ export function findChromium(path: string | undefined, chosen?: string): string 
   );
 }
 
-export function startChromium(): Promise<Browser> {
+/** @param o backForwardCache: pages that were left are kept, as for people */
+export function startChromium(o: { backForwardCache?: boolean } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: findChromium(process.env.PATH, process.env.CHROMIUM),
     args: ARGS,
+    ...(o.backForwardCache ? { ignoreDefaultArgs: ['--disable-back-forward-cache'] } : {}),
   });
 }
