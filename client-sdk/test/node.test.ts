@@ -174,13 +174,16 @@ describe('a queue on disk', () => {
     first.push({ lat: 52.5163, lng: 13.405 });
     await new Promise((loaded) => setImmediate(loaded));
     nobody.close();
-    await expect.poll(() => fileStore(path).load()).toMatchObject([{ lat: 52.5163, lng: 13.405 }]);
+    await expect
+      .poll(() => fileStore(path).load(), { timeout: 10_000 })
+      .toMatchObject([{ lat: 52.5163, lng: 13.405 }]);
     const client = connect(url, { token: bearer, WebSocket });
     undo.push(() => client.close());
     const second = rider(client, { store: fileStore(path) });
     const acknowledged = once<{ queued: number }>((cb) => second.on('ack', cb));
     expect((await acknowledged).queued).toBe(0);
-    await expect.poll(() => fileStore(path).load()).toEqual([]);
+    // The queue is saved a second after it changed.
+    await expect.poll(() => fileStore(path).load(), { timeout: 10_000 }).toEqual([]);
   });
 
   it('is empty before it was saved, and an error if it is something else', async () => {
