@@ -1,7 +1,7 @@
 // A partner's dashboard in a terminal, with the SDK: all its running orders and who carries them.
 // RIDECAST_URL=… RIDECAST_TOKEN=$(… node examples/token.mjs partner shop) node examples/dashboard.mjs shop
 import { connect, watchFleet } from '@ridecast/client';
-import { WebSocket } from 'ws'; // Node 22 has its own
+import { WebSocket } from '@ridecast/client/node'; // Node 22 has its own, this one is for 20, too
 
 const { RIDECAST_URL = 'http://127.0.0.1:8080', RIDECAST_TOKEN } = process.env;
 

@@ -1,7 +1,7 @@
 // A rider's phone, with the SDK: ten pings, a good second apart, then done when all are acknowledged.
 // RIDECAST_URL=… RIDECAST_TOKEN=$(… node examples/token.mjs rider rider-1) node examples/rider.mjs [PINGS]
 import { connect, rider } from '@ridecast/client';
-import { WebSocket } from 'ws'; // Node 22 has its own
+import { WebSocket } from '@ridecast/client/node'; // Node 22 has its own, this one is for 20, too
 
 const { RIDECAST_URL = 'http://127.0.0.1:8080', RIDECAST_TOKEN } = process.env;
 const pings = Number(process.argv[2] ?? 10);

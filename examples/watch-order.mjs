@@ -1,7 +1,7 @@
 // A customer waiting for one order, with the SDK. Ends when the order ends.
 // RIDECAST_URL=… RIDECAST_TOKEN=$(… node examples/token.mjs customer ann) node examples/watch-order.mjs order-1
 import { connect, watchOrder } from '@ridecast/client';
-import { WebSocket } from 'ws'; // Node 22 has its own
+import { WebSocket } from '@ridecast/client/node'; // Node 22 has its own, this one is for 20, too
 
 const { RIDECAST_URL = 'http://127.0.0.1:8080', RIDECAST_TOKEN } = process.env;
 

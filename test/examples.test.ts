@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MemoryBroker, memoryBackbone } from '../src/backbone/memory.ts';
 import type { Gateway } from '../src/gateway.ts';
@@ -54,6 +55,9 @@ class Example {
   }
 }
 
+const REACT_PAGE =
+  '<!doctype html><meta charset="utf-8"><div id="app"></div><script type="module" src="customer.js"></script>';
+
 describe('the examples', () => {
   let gateway: Gateway;
   const running: Example[] = [];
@@ -63,6 +67,15 @@ describe('the examples', () => {
   beforeAll(async () => {
     cpSync(join(examples, 'customer.html'), join(folder, 'customer.html'));
     cpSync(join(root, 'client-sdk/dist/ridecast.js'), join(folder, 'ridecast.js'));
+    await build({
+      entryPoints: [join(examples, 'customer.jsx')],
+      bundle: true,
+      format: 'esm',
+      jsx: 'automatic',
+      define: { 'process.env.NODE_ENV': '"development"' }, // with StrictMode's double mounts
+      outdir: folder,
+    });
+    writeFileSync(join(folder, 'react.html'), REACT_PAGE);
     const backbone = memoryBackbone(broker);
     gateway = await testGateway({ STATIC_DIR: folder, GROUP_TICK_MS: '20' }, { backbone });
   });
@@ -157,6 +170,24 @@ describe('the examples', () => {
       await page.getByText('1.25000, 2.50000').waitFor();
       await call(gateway, 'POST', '/v1/orders/page/events', { status: 'delivered' });
       await page.getByText('delivered').waitFor();
+    } finally {
+      await browser.close();
+    }
+  });
+
+  it('customer.jsx shows an order with React, and its rider as a dot', async () => {
+    await givenOrder(gateway, 'react', { rider: 'r-react' }, 'picked_up');
+    const browser = await startChromium();
+    try {
+      const page = await browser.newPage();
+      const bearer = await token('customer', 'ann');
+      await page.route('**/token', (route) => route.fulfill({ body: bearer }));
+      await page.goto(`${gateway.url}/react.html#react`);
+      await page.getByText('picked_up, live, live').waitFor();
+      await run('rider-raw.mjs', ['1.25', '2.5'], await token('rider', 'r-react')).ends();
+      await page.locator('i[data-at="1.25 2.5"]').waitFor({ state: 'attached' });
+      await call(gateway, 'POST', '/v1/orders/react/events', { status: 'delivered' });
+      await page.getByText('delivered, ended, live').waitFor();
     } finally {
       await browser.close();
     }

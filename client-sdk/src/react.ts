@@ -130,7 +130,7 @@ export function useOrderEvent<K extends keyof (OrderEvents & WatchEvents<Order>)
 /** The riders of a zone or a partner, or a list of orders, by id, anew with each batch; undefined until they are known. */
 export function useFleet(
   selector: Selector | null,
-  options?: Omit<FleetOptions, 'signal'>,
+  options?: FleetOptions,
 ): ReadonlyMap<string, Item> | undefined {
   const name = selector && JSON.stringify([selector, options]);
   const { get, on } = useSource(name, (client) => watchFleet(client, selector!, options));

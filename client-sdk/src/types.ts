@@ -92,13 +92,13 @@ export interface Options {
   suspendAfterMs?: number;
   /** Full jitter: U(0, min(capMs, baseMs * 2^n)). Defaults 1,000 and 30,000 ms. A window from the gateway wins. */
   backoff?: { baseMs?: number; capMs?: number };
-  /** What happens around the app. Default: a browser page's visibility and network; elsewhere nothing. */
+  /** What happens around the app. Default: a browser page's visibility and network; elsewhere nothing. See /react-native. */
   env?: Env;
-  /** How a link is opened. Default: a WebSocket. */
+  /** How a link is opened. Default: a WebSocket. Where only HTTP gets through: `withFallback(sse())` of /sse. */
   transport?: Transport;
   /** How messages look. Default: JSON. */
   codec?: Codec;
-  /** Node 20: the class of the `ws` package. */
+  /** The class of WebSockets; default the global one. Node 20: that of /node. */
   WebSocket?: WebSocketClass;
   /** Sees what the SDK does; never tokens or coordinates. Must not throw. Default: nobody. */
   onDebug?: (event: { t: number; ev: string; data?: unknown }) => void;

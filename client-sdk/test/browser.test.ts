@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Gateway } from '../../src/gateway.ts';
 import { startChromium } from '../../test/support/browser.ts';
 import { call, givenOrder, testGateway, token } from '../../test/support/gateway.ts';
+import { startNginx } from '../../test/support/nginx.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const dir = mkdtempSync(join(tmpdir(), 'ridecast-browser-'));
@@ -28,8 +29,12 @@ afterAll(async () => {
 
 /** Watches an order in the page and gathers what it says; `end` resolves with it. */
 const watchInPage = `async (args) => {
-  const { connect, watchOrder, animate } = await import('/ridecast.js');
-  const client = connect(location.origin.replace('http', 'ws') + '/v1/ws', { token: args.token });
+  const { connect, watchOrder, animate, sse, withFallback } = await import('/ridecast.js');
+  const client = connect(location.origin.replace('http', 'ws') + '/v1/ws', {
+    token: args.token,
+    transport: withFallback(sse({ silentMs: 500, pieceMs: 400 }), { retryMs: 300 }),
+    onDebug: (e) => (window.debug ??= []).push(e.ev),
+  });
   const order = watchOrder(client, args.order);
   const said = [];
   order.on('status', (s) => said.push(s.status));
@@ -78,4 +83,30 @@ it('comes back when the browser was offline', async () => {
   await call(gateway, 'POST', '/v1/orders/o2/events', { status: 'delivered' });
   expect(await page.evaluate('window.end')).toEqual(['live', 'arriving', 'delivered', 'ended']);
   await page.close();
+});
+
+it('goes on through a proxy that refuses WebSockets, one that holds streams up, and one that does neither', async () => {
+  await givenOrder(gateway, 'o3', { rider: 'r3' }, 'picked_up');
+  const proxy = await startNginx(gateway.url, 'refuses');
+  const page = await browser.newPage();
+  try {
+    let sockets = 0;
+    page.on('websocket', (socket) => socket.on('framereceived', () => sockets++));
+    await page.goto(`${proxy.url}/index.html`);
+    await page.evaluate(
+      `(${watchInPage})(${JSON.stringify({ token: await token('customer', 'ann'), order: 'o3' })})`,
+    );
+    expect(await page.evaluate('window.debug')).toContain('fallback');
+    await proxy.become('buffers');
+    await call(gateway, 'POST', '/v1/orders/o3/events', { status: 'arriving' });
+    await page.waitForFunction("window.debug.includes('held up') && window.client.info.state === 'live'");
+    expect(sockets).toBe(0);
+    await proxy.become('upgrades');
+    await expect.poll(() => sockets, { timeout: 20_000 }).toBeGreaterThan(0);
+    await call(gateway, 'POST', '/v1/orders/o3/events', { status: 'delivered' });
+    expect(await page.evaluate('window.end')).toEqual(['live', 'arriving', 'delivered', 'ended']);
+  } finally {
+    await page.close();
+    await proxy.stop();
+  }
 });

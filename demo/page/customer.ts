@@ -67,7 +67,8 @@ function follow(
   const signal = AbortSignal.any([left, done.signal]);
 
   // What an app needs of the SDK: watch the order, draw its snapshot when it changes, let the dot glide.
-  const watch = watchOrder(client, id, { signal });
+  const watch = watchOrder(client, id);
+  signal.addEventListener('abort', () => watch.close(), { once: true });
   const card = orderCard(id);
   const scene = orderScene(city, signal);
   watch.on('change', (order) => {

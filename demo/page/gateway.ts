@@ -1,5 +1,6 @@
 /** How the page gets to the gateway: a token from whoever knows the user, then one socket. */
 import { type Client, connect } from '@ridecast/client';
+import { sse, withFallback } from '@ridecast/client/sse';
 
 export type Role = 'customer' | 'partner' | 'operator';
 
@@ -33,5 +34,6 @@ export function open(role: Role, partner?: string): Client {
   url.protocol = url.protocol.replace('http', 'ws');
   return connect(url.href, {
     token: async (_why, signal) => (await ask(role, partner, signal)).token,
+    transport: withFallback(sse()), // a network that lets no WebSocket through shows the same
   });
 }

@@ -18,7 +18,7 @@ export const partner: View = async (view, city, signal, asked) => {
 
   // One socket, one watch: every rider on an order of this partner, and every order.
   const client = open('partner', id);
-  const fleet = watchFleet(client, { partner: id }, { signal });
+  const fleet = watchFleet(client, { partner: id });
   const dots = new Dots(city, (rider) => choose(ordersOf(fleet, rider)[0]));
   signal.addEventListener(
     'abort',
