@@ -16,7 +16,7 @@ const root = new URL('..', import.meta.url).pathname;
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const protocol = read('PROTOCOL.md');
 const documents = [
-  ...['', 'docs', 'client-sdk'].flatMap((folder) =>
+  ...['', 'docs', 'docs/sdk', 'client-sdk'].flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((name) => name.endsWith('.md'))
       .map((name) => join(folder, name)),
@@ -65,6 +65,42 @@ describe('the documents', () => {
     for (const path of documents) {
       for (const [, target] of read(path).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
         expect([path, target, existsSync(join(root, dirname(path), target!))]).toEqual([path, target, true]);
+      }
+    }
+  });
+
+  it('say of every option of the SDK what it is and what it is by default', () => {
+    const options = (file: string, name: string) => {
+      const [, text] = new RegExp(`interface ${name}\\b[^{]*\\{\\n([\\s\\S]*?)\\n\\}`).exec(
+        read(`client-sdk/src/${file}.ts`),
+      )!;
+      return [...text!.matchAll(/^ {2}(?: {2})?(\w+)\??:/gm)].map(([, option]) => option!);
+    };
+    const said: [page: string, file: string, name: string][] = [
+      ['README', 'types', 'Options'],
+      ['customer', 'types', 'WatchOptions'],
+      ['customer', 'types', 'OrderOptions'],
+      ['customer', 'smooth', 'SmoothOptions'],
+      ['partner', 'types', 'WatchOptions'],
+      ['partner', 'types', 'FleetOptions'],
+      ['rider', 'types', 'RiderOptions'],
+      ['rider', 'types', 'Ping'],
+      ['rider', 'react-native', 'ReactNativeModules'],
+      ['transports', 'sse', 'SseOptions'],
+      ['transports', 'fallback', 'FallbackOptions'],
+      ['react', 'react', 'ClientProviderProps'],
+    ];
+    for (const [page, file, name] of said) {
+      const found = options(file, name);
+      expect([name, found.length > 0]).toEqual([name, true]);
+      const rows = read(`docs/sdk/${page}.md`)
+        .split('\n')
+        .filter((line) => line.startsWith('|'));
+      for (const option of found.filter((one) => one !== 'children')) {
+        const row = rows.some(
+          (line) => new RegExp(`\`(\\w+\\.)?${option}\``).test(line) || line.startsWith(`| \`${option}.`),
+        );
+        expect([page, option, row]).toEqual([page, option, true]);
       }
     }
   });

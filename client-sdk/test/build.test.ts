@@ -49,9 +49,12 @@ it.each(['index.js', 'ridecast.js'])(
   },
 );
 
-/** Compiles a consumer that sees the declarations alone, library check on. */
-function compile(code: string): string {
-  writeFileSync(join(dir, 'app.ts'), code);
+/** Compiles consumers that see the declarations alone, library check on. */
+function compile(...pieces: string[]): string {
+  const files = pieces.map((code, i) => {
+    writeFileSync(join(dir, `app${i}.tsx`), code);
+    return `app${i}.tsx`;
+  });
   const options = {
     strict: true,
     noEmit: true,
@@ -59,8 +62,9 @@ function compile(code: string): string {
     target: 'es2022',
     types: [],
     lib: ['es2022', 'dom'],
+    jsx: 'react-jsx',
   };
-  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['app.ts'] }));
+  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files }));
   try {
     return node(join(root, 'node_modules/typescript/bin/tsc'), '-p', dir);
   } catch (error) {
@@ -123,6 +127,27 @@ const app = (status: string) => `
 
 it('types an app that has nothing but the declarations', () => {
   expect(compile(app('delivered'))).toBe('');
+});
+
+/** As if it were installed here. */
+const local = (code: string) =>
+  code.replace(/'@ridecast\/client(?:\/([\w-]+))?'/g, (_, entry = 'index') => `'./dist/${entry}.js'`);
+
+it('types every piece of code in docs/sdk', () => {
+  // What the pieces take from the app around them.
+  const around = `
+    declare global {
+      const token: () => Promise<string>;
+      const AppState: { addEventListener(event: 'change', on: (state: string) => void): { remove(): void } };
+      const NetInfo: undefined;
+      const [show, announce, dim, move, draw, configureGps]: ((...args: unknown[]) => void)[];
+    }`;
+  const pieces = readdirSync(join(root, 'docs/sdk')).flatMap((page) => {
+    const text = readFileSync(join(root, 'docs/sdk', page), 'utf8');
+    return [...text.matchAll(/^```tsx?\n([\s\S]*?)^```/gm)].map(([, code]) => code!);
+  });
+  expect(pieces.length).toBeGreaterThan(6);
+  expect(compile(`${around}\nexport {};`, ...pieces.map(local))).toBe('');
 });
 
 it('finds a status that the app does not have', () => {
