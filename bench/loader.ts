@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { coreSeconds, LOAD_CORE, pin } from './cores.ts';
-import type { Answer, Crowd, Measured, Order, Target } from './load/messages.ts';
+import type { Answer, Crowd, Measured, Numbered, Order, Target } from './load/messages.ts';
 
 /** What was measured, and the share of the server's core that went to others. */
 export interface Window extends Measured {
@@ -12,9 +12,21 @@ export interface Window extends Measured {
 
 export class Loader {
   private readonly child: ChildProcess;
+  /** Rejects when the process has ended. */
+  private readonly ended: Promise<never>;
+  private readonly waiting = new Map<number, (answer: Answer) => void>();
+  private lastId = 0;
 
   constructor() {
     this.child = fork(fileURLToPath(new URL('./load/main.js', import.meta.url)));
+    this.child.on('message', (answer: Answer) => {
+      this.waiting.get(answer.id)?.(answer);
+      this.waiting.delete(answer.id);
+    });
+    this.ended = once(this.child, 'exit').then(([code, signal]): never => {
+      throw new Error(`the load ended with ${code ?? signal}`);
+    });
+    this.ended.catch(() => {});
     pin(this.child.pid!, LOAD_CORE);
   }
 
@@ -36,6 +48,11 @@ export class Loader {
     await this.ask({ do: 'tell', orders });
   }
 
+  /** The first so many watchers read no more. */
+  async stall(watchers: number): Promise<void> {
+    await this.ask({ do: 'stall', watchers });
+  }
+
   async measure(seconds: number, pids: Readonly<Record<string, number>>): Promise<Window> {
     const before = coreSeconds();
     const measured = (await this.ask({ do: 'measure', seconds, pids }))!;
@@ -50,22 +67,25 @@ export class Loader {
     return (await this.ask({ do: 'settle' }))!;
   }
 
+  /** Ends the sockets opened last. */
+  async close(): Promise<void> {
+    await this.ask({ do: 'close' });
+  }
+
   /** Ends all sockets, and the process. */
   async end(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const exited = once(this.child, 'exit');
     this.child.kill('SIGKILL');
-    await exited;
+    await this.ended.catch(() => {});
   }
 
   private async ask(order: Order): Promise<Measured | undefined> {
-    const answered = once(this.child, 'message') as Promise<[Answer]>;
-    const ended = once(this.child, 'exit').then(([code, signal]): never => {
-      throw new Error(`the load ended with ${code ?? signal}`);
+    const id = ++this.lastId;
+    const answered = new Promise<Answer>((resolve) => {
+      this.waiting.set(id, resolve);
     });
-    ended.catch(() => {});
-    this.child.send(order);
-    const [{ value, error }] = await Promise.race([answered, ended]);
+    this.child.send({ id, order } satisfies Numbered);
+    const { value, error } = await Promise.race([answered, this.ended]);
     if (error !== undefined) throw new Error(error);
     return value;
   }

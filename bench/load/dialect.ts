@@ -42,6 +42,8 @@ export interface Dialect {
   count(buffer: Buffer, from: number, to: number): number;
   /** Names each position of such a message. Costs more than counting: for some watchers only. */
   see(buffer: Buffer, from: number, to: number, eye: Eye): void;
+  /** Notes whom a message that says that all is set up introduces. */
+  introduce?(buffer: Buffer, from: number, to: number, eye: Eye): void;
   /** The number of the order event that a message is; 0: it is none. */
   event(buffer: Buffer, from: number, to: number): number;
   /** What a watcher sends back, at the latest so many ms after a frame or `everyFrames` frames. */

@@ -4,7 +4,7 @@ import { rawDialect } from './dialects/raw.ts';
 import { ridecastDialect } from './dialects/ridecast.ts';
 import { socketioDialect } from './dialects/socketio.ts';
 import { tickDialect } from './dialects/tick.ts';
-import type { Answer, Crowd, Measured, Order, Target } from './messages.ts';
+import type { Answer, Crowd, Measured, Numbered, Order, Target } from './messages.ts';
 import { Party } from './party.ts';
 
 let party: Party | undefined;
@@ -34,6 +34,9 @@ async function carryOut(order: Order): Promise<Measured | undefined> {
     case 'rest':
       party!.rest();
       return undefined;
+    case 'stall':
+      party!.stall(order.watchers);
+      return undefined;
     case 'measure':
       return party!.measure(order.seconds, order.pids);
     case 'tell':
@@ -48,8 +51,8 @@ async function carryOut(order: Order): Promise<Measured | undefined> {
   }
 }
 
-process.on('message', (order: Order) => {
-  const answer = (sent: Answer) => process.send!(sent);
+process.on('message', ({ id, order }: Numbered) => {
+  const answer = (sent: Omit<Answer, 'id'>) => process.send!({ id, ...sent } satisfies Answer);
   carryOut(order).then(
     (value) => answer({ value }),
     (error: Error) => answer({ error: error.message }),

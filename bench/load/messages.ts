@@ -18,6 +18,8 @@ export type Order =
   | { readonly do: 'measure'; readonly seconds: number; readonly pids: Readonly<Record<string, number>> }
   /** The sockets of these riders send the next event of their orders. */
   | { readonly do: 'tell'; readonly orders: readonly number[] }
+  /** The first so many watchers read no more. */
+  | { readonly do: 'stall'; readonly watchers: number }
   /** Waits until nothing more comes. */
   | { readonly do: 'settle' }
   | { readonly do: 'close' };
@@ -33,6 +35,8 @@ export interface Measured {
   readonly events: number;
   /** Events that did not follow the one before, over all watchers. */
   readonly gaps: number;
+  /** When the last event came, ms since epoch; 0: none did. */
+  readonly lastEventAt: number;
   /** Payload bytes that came. */
   readonly bytes: number;
   /** CPU-seconds by process; null: it could not be read. */
@@ -56,7 +60,14 @@ export interface LoadHealth {
   readonly lateP99Ms: number;
 }
 
+/** An order and its number, which the answer repeats: one may be given while another is carried out. */
+export interface Numbered {
+  readonly id: number;
+  readonly order: Order;
+}
+
 export interface Answer {
+  readonly id: number;
   readonly value?: Measured | undefined;
   readonly error?: string;
 }

@@ -28,7 +28,7 @@ export class Party {
     bytes: 0,
     events: 0,
     lost: new Map(),
-    lastAt: 0,
+    lastEventAt: 0,
   };
   private readonly delays = new Times();
   private readonly ages = new Times();
@@ -71,6 +71,10 @@ export class Party {
 
   tell(orders: readonly number[]): void {
     this.feeder.tell(orders);
+  }
+
+  stall(watchers: number): void {
+    for (const watcher of this.watchers.slice(0, watchers)) watcher.stall();
   }
 
   async measure(seconds: number, pids: Readonly<Record<string, number>>): Promise<Measured> {
@@ -129,6 +133,7 @@ export class Party {
       shown: now.positions - before.positions,
       events: now.events - before.events,
       bytes: now.bytes - before.bytes,
+      lastEventAt: this.tally.lastEventAt,
       gaps: this.watchers.reduce((sum, { gaps }) => sum + gaps, 0),
       delayP50: this.delays.percentile(50),
       delayP99: this.delays.percentile(99),

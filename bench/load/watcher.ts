@@ -11,8 +11,8 @@ export interface Tally {
   events: number;
   /** Sockets that ended before their time, by the reason given. */
   readonly lost: Map<string, number>;
-  /** `performance.now()` of the last message. */
-  lastAt: number;
+  /** When the last event came, ms since epoch. */
+  lastEventAt: number;
 }
 
 export class Watcher {
@@ -53,7 +53,9 @@ export class Watcher {
         received: (buffer, from, to) => {
           if (!opening) return this.receive(buffer, from, to);
           try {
-            if (ready!(buffer, from, to)) done();
+            if (!ready!(buffer, from, to)) return;
+            if (this.sight !== undefined) this.dialect.introduce?.(buffer, from, to, this.sight);
+            done();
           } catch (error) {
             reject(error as Error);
           }
@@ -97,6 +99,7 @@ export class Watcher {
     const event = this.dialect.event(buffer, from, to);
     if (event === 0) return;
     this.tally.events++;
+    this.tally.lastEventAt = Date.now();
     if (this.event > 0 && event !== this.event + 1) this.gaps++;
     this.event = event;
   }

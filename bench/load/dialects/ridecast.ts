@@ -47,6 +47,7 @@ export function ridecastDialect({ secret, credit }: RidecastOptions, crowd: Crow
     },
     count: countPositions,
     see,
+    introduce,
     event(buffer, from, to) {
       if (buffer.compare(EVENT, 0, EVENT.length, from + 1, Math.min(to, from + 1 + EVENT.length)) !== 0)
         return 0;
@@ -103,6 +104,11 @@ function see(buffer: Buffer, from: number, to: number, eye: Eye): void {
     for (const [ref, rider] of introduced ?? []) eye.refs.set(ref, numberIn(rider));
     for (const [ref, , seq] of positions) eye.saw(eye.refs.get(ref)!, seq);
   }
+}
+
+function introduce(buffer: Buffer, from: number, to: number, eye: Eye): void {
+  const message = msgpackCodec.decode(buffer.subarray(from, to)) as GatewayMessages['watching'];
+  for (const [ref, rider] of message.block?.[3] ?? []) eye.refs.set(ref, numberIn(rider));
 }
 
 /** An order has one rider: its position is the first of the first block. */
