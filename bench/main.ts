@@ -1,9 +1,12 @@
 /** The command: runs rows of the benchmark and says what they found. */
-import { writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem, type } from 'node:os';
 import { parseArgs } from 'node:util';
 import { cannotPin, LOAD_CORE, pin } from './cores.ts';
+import { formatPage } from './page.ts';
 import { playRow } from './play.ts';
-import { formatResult, type Result, resultOf } from './report.ts';
+import { type Circumstances, formatResult, type Result, resultOf } from './report.ts';
 import type { Row } from './row.ts';
 import { rows } from './rows/index.ts';
 
@@ -17,6 +20,8 @@ one core, the load (and Redis) on another.
   --quick          small and short: shows that it works, and nothing else
   --traces FILE    recorded traces, for the row that needs them
   --json FILE      all figures of all runs
+  --from A,B       such files instead of new runs; of several results of a row the last counts
+  --page FILE      also writes the results as a page of Markdown
   --list           what there is
   --help           this text
 
@@ -31,6 +36,8 @@ function readArguments() {
       quick: { type: 'boolean', default: false },
       traces: { type: 'string' },
       json: { type: 'string' },
+      from: { type: 'string' },
+      page: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -47,14 +54,10 @@ function choose(only: string | undefined): readonly Row[] {
   });
 }
 
-async function main(): Promise<number> {
-  const { only, runs, quick, traces, json, list, help } = readArguments();
-  const print = (text: string) => process.stdout.write(`${text}\n`);
-  const say = (line: string) => process.stderr.write(`${line}\n`);
-  if (help) print(HELP);
-  else if (list) for (const { name, title } of rows) print(`${name.padEnd(16)} ${title}`);
-  if (help || list) return 0;
-  const chosen = choose(only);
+/** Runs rows one after the other. */
+async function playAll(chosen: readonly Row[], values: ReturnType<typeof readArguments>): Promise<Result[]> {
+  const { quick, traces } = values;
+  const runs = Number(values.runs ?? (quick ? 2 : 5));
   const why = cannotPin();
   if (why !== undefined) say(`processes share cores, and figures mean little: ${why}`);
   pin(process.pid, LOAD_CORE);
@@ -65,12 +68,39 @@ async function main(): Promise<number> {
       say(`${row.name}: not run: ${missing}`);
       continue;
     }
-    const played = await playRow(row, { quick, traces, say, runs: Number(runs ?? (quick ? 2 : 5)) });
-    const result = resultOf(row, played);
+    const played = await playRow(row, { quick, traces, say, runs });
+    const result = resultOf(row, played, { runs: row.once ? 1 : runs, ...circumstances() });
     results.push(result);
     print(formatResult(result, row.columns));
   }
+  return results;
+}
+
+function readResults(files: string): Result[] {
+  const all = files.split(',').flatMap((file) => JSON.parse(readFileSync(file, 'utf8')) as Result[]);
+  return [...new Map(all.map((result) => [result.row, result])).values()];
+}
+
+function circumstances(): Omit<Circumstances, 'runs'> {
+  const { stdout } = spawnSync('git', ['describe', '--always', '--dirty=+'], { encoding: 'utf8' });
+  const memory = Math.round(totalmem() / 2 ** 30);
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${memory} GB, ${type()} ${/^\d+\.\d+/.exec(release())?.[0]}, Node ${process.versions.node}`;
+  return { date: new Date().toISOString().slice(0, 10), commit: stdout?.trim() || 'unknown', machine };
+}
+
+const print = (text: string) => process.stdout.write(`${text}\n`);
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+async function main(): Promise<number> {
+  const values = readArguments();
+  const { only, json, from, page, list, help } = values;
+  if (help) print(HELP);
+  else if (list) for (const { name, title } of rows) print(`${name.padEnd(16)} ${title}`);
+  if (help || list) return 0;
+  const chosen = choose(only);
+  const results = from === undefined ? await playAll(chosen, values) : readResults(from);
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 1)}\n`);
+  if (page !== undefined) writeFileSync(page, formatPage(results, rows));
   return 0;
 }
 

@@ -30,9 +30,17 @@ export interface Result {
   /** Why the figures are not to be trusted; none: they are. */
   readonly doubts: readonly string[];
   readonly seconds: number;
+  /** How often each contender ran. */
+  readonly runs: number;
+  readonly date: string;
+  readonly commit: string;
+  readonly machine: string;
 }
 
-export function resultOf(row: Row, { series, notRun, seconds }: Played): Result {
+/** When and where a row was run. */
+export type Circumstances = Pick<Result, 'runs' | 'date' | 'commit' | 'machine'>;
+
+export function resultOf(row: Row, { series, notRun, seconds }: Played, at: Circumstances): Result {
   const lines = series.map((one) => lineResult(one, row.columns));
   const noisy = lines.filter(({ figures }) => figures[row.key] !== undefined && isNoisy(figures[row.key]!));
   const doubts = [
@@ -40,7 +48,16 @@ export function resultOf(row: Row, { series, notRun, seconds }: Played): Result 
     ...lines.flatMap((line) => line.doubts.map((doubt) => `${nameOf(line)}: ${doubt}`)),
   ];
   const goals = row.goals.map((goal) => goalResult(goal, series));
-  return { row: row.name, title: row.title, lines, goals, notRun, doubts, seconds: Math.round(seconds) };
+  return {
+    row: row.name,
+    title: row.title,
+    lines,
+    goals,
+    notRun,
+    doubts,
+    seconds: Math.round(seconds),
+    ...at,
+  };
 }
 
 export function nameOf({ contender, at }: Pick<LineResult, 'contender' | 'at'>): string {
