@@ -44,7 +44,7 @@ export function credentials(
     else if (m.t === 'lost' && m.code === 4401) {
       kept = '';
       why = 'rejected';
-    } else if ('tokenTtl' in m) {
+    } else if ('tokenTtl' in m && typeof token !== 'string') {
       why = 'expiring';
       again = Math.max(1000, m.tokenTtl / 20);
       renewing(renew, Math.min(Math.max(1000, 0.8 * m.tokenTtl), LONGEST_MS));

@@ -93,7 +93,7 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
     let refs = new Map<number, readonly [id: string, orders: string[]]>();
     /** Known before a full block, and in none of its parts so far. */
     let absent: Set<string> | undefined;
-    let absentOrders: Set<string>;
+    let absentOrders = new Set<string>();
 
     function take(at: number, [, full, tuples, riders, out, changed]: Block, more: unknown): void {
       if (full) {

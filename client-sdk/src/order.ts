@@ -34,7 +34,7 @@ export function watchOrder<St extends string = string>(
   let order: WireOrder | undefined;
   let position: Position | undefined;
   /** Of the newest position ever shown; outlives the position. */
-  let mark = NEVER;
+  let mark: Mark = NEVER;
   let word = 0;
   let snapshot: Order<St> | undefined;
   let unacked = 0;
@@ -104,11 +104,10 @@ export function watchOrder<St extends string = string>(
       show();
     }
     for (const t of tuples) {
-      const next: Mark = [t[0], t[1], t[2]];
-      const newer = compare(next, mark);
-      if (newer < 0 || next[0] !== order?.assignment) continue;
+      const newer = compare(t, mark);
+      if (newer < 0 || t[0] !== order?.assignment) continue;
       word = t[6];
-      mark = next;
+      mark = t;
       if (!newer && position) continue;
       position = toPosition(at, t);
       show();

@@ -5,7 +5,7 @@ import type { PositionTuple } from './wire.ts';
  * What orders the positions of one thing shown. `ref` numbers the riders of an order: 0 where riders have ids, -1 where
  * numbers may mean others now, as after a reset.
  */
-export type Mark = readonly [ref: number, session: number, seq: number];
+export type Mark = readonly [ref: number, session: number, seq: number, ...rest: unknown[]];
 
 /** Older than any. */
 export const NEVER: Mark = [0, 0, 0];

@@ -242,6 +242,13 @@ describe('token', () => {
     expect(r.client.info).toMatchObject({ state: 'closed', reason: 'auth' });
   });
 
+  it('does not renew a fixed one', async () => {
+    const r = rig();
+    const link = await r.welcome({ tokenTtl: 10_000 });
+    await settle(9000);
+    expect(link.of('refresh')).toEqual([]);
+  });
+
   it('renews it in place at 80 % of its life', async () => {
     const token = vi.fn(async (why: string) => why);
     const r = rig({ token });
