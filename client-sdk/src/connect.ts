@@ -197,7 +197,12 @@ export function connect(url: string | (() => string | Promise<string>), options:
     if (core.welcome && performance.now() - liveAt >= HEALTHY_MS) losses = 0;
     detach(undefined, code);
     if (code === 4401 ? typeof o.token === 'string' : isFinal(code)) return finish(fault(code, reason));
-    const wait = window && !losses ? within(window) : jitter(losses, o.backoff);
+    // The window is a wait before the first of the back-off's.
+    const wait = !window
+      ? jitter(losses, o.backoff)
+      : losses
+        ? jitter(losses - 1, o.backoff)
+        : within(window);
     losses++;
     rest(reason, ms ?? wait);
   }

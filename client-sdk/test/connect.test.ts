@@ -116,7 +116,7 @@ describe('coming back', () => {
     await r.welcome();
     await settle(1999);
     r.link.close(1006);
-    expect(wait()).toBe(2000);
+    expect(wait()).toBe(1000);
     await settle(wait());
     await r.welcome();
     await settle(2000);
@@ -183,8 +183,8 @@ describe('coming back', () => {
     await settle(1);
     for (let n = 1; n <= 3; n++) {
       r.link.close(1006);
-      expect(r.client.info.retryAt! - Date.now()).toBe(500 * 2 ** n);
-      await settle(500 * 2 ** n);
+      expect(r.client.info.retryAt! - Date.now()).toBe(250 * 2 ** n);
+      await settle(250 * 2 ** n);
     }
   });
 
