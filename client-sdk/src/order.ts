@@ -67,8 +67,8 @@ export function watchOrder<St extends string = string>(
 
   /** One event of the log. False: it does not follow from where we stand. */
   function step(e: OrderEvent, replayed: boolean): boolean {
-    if (!cursor || e.offset < cursor.offset || e.id === cursor.id) return true;
-    // By id, too: after a failover another event may have that offset.
+    if (!cursor || e.id === cursor.id) return true;
+    // By id, too, and not ignored below ours: after a failover other events may have our offsets.
     if (e.offset !== cursor.offset + 1 || e.prev !== cursor.id) return false;
     cursor = { epoch: cursor.epoch, offset: e.offset, id: e.id };
     if (!unacked++) acking(ack, ACK_MS);

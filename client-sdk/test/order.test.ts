@@ -122,7 +122,7 @@ describe('subscribing', () => {
 describe('events', () => {
   it('are applied once and in order; duplicates are dropped', async () => {
     const { r, lines, watch } = await watched();
-    r.link.give(event(5), event(5), event(4), event(6));
+    r.link.give(event(5), event(5), event(6), event(6));
     expect(lines).toEqual(['event 5', 'status s5', 'event 6', 'status s6']);
     expect(watch.cursor).toEqual(cursor(6));
     expect(watch.snapshot!.status).toBe('s6');
@@ -131,6 +131,7 @@ describe('events', () => {
   it.each([
     ['an offset is missing', event(6, { prev: 'e5' })],
     ['the entry before is another one', event(5, { prev: 'phantom' })],
+    ['one below ours is another one: the log may have gone back', event(3, { id: 'phantom' })],
   ])('are asked for again with the cursor when %s, and ignored until the answer', async (_, odd) => {
     const { r, lines } = await watched();
     r.link.give(odd);

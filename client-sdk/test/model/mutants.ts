@@ -34,13 +34,7 @@ export const MUTANTS: readonly Mutant[] = [
     'false',
   ),
   mutant('orders', 'offsets only, no ids', 'order', ' || e.prev !== cursor.id', ''),
-  mutant(
-    'orders',
-    'duplicates by offset',
-    'order',
-    'e.offset < cursor.offset || e.id === cursor.id',
-    'e.offset <= cursor.offset',
-  ),
+  mutant('orders', 'duplicates by offset', 'order', 'e.id === cursor.id', 'e.offset <= cursor.offset'),
   mutant(
     'orders',
     'the cursor moves after the app was told',
@@ -80,8 +74,8 @@ export const MUTANTS: readonly Mutant[] = [
     'throw error;\n        }',
   ),
   // Positions.
-  mutant('orders', 'positions are taken as they come', 'order', 'newer < 0 || next[0]', 'next[0]'),
-  mutant('orders', 'the rider before is shown', 'order', ' || next[0] !== order?.assignment', ''),
+  mutant('orders', 'positions are taken as they come', 'order', 'newer < 0 || t[0]', 't[0]'),
+  mutant('orders', 'the rider before is shown', 'order', ' || t[0] !== order?.assignment', ''),
   mutant('zone', 'positions of a zone are taken as they come', 'fleet', 'newer < 0 ||', ''),
   mutant('zone', 'who left is forgotten at once', 'fleet', 'marks.size <= items.size + REMEMBERED', 'false'),
   mutant('zone', 'who is in no part stays', 'fleet', 'absent.forEach(drop)', 'void absent'),
