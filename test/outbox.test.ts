@@ -26,6 +26,7 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
       close() {},
       buffered: () => 0,
     },
+    codec: jsonCodec,
     audience: 'operator',
     counts: new Counts(),
     now: () => clock.at,

@@ -124,7 +124,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
         to,
         {
           open: unlessGone(() => greet(token)) as () => void,
-          data: unlessGone((data) => guarded(() => take(decode(data)))),
+          data: unlessGone(hear),
           close: unlessGone((code) => lose(reasonOf(code), code)),
         },
         o,
@@ -142,6 +142,12 @@ export function connect(url: string | (() => string | Promise<string>), options:
     const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0' };
     tell(hello);
     send(hello);
+  }
+
+  // A text we cannot make sense of costs that text: the next gap check heals what it held. What follows a binary frame
+  // may be told against it.
+  function hear(data: string | ArrayBuffer): void {
+    if (!guarded(() => take(decode(data))) && typeof data !== 'string') lose('protocol');
   }
 
   // Text is JSON whatever the codec: a transport may know no other.
@@ -173,10 +179,11 @@ export function connect(url: string | (() => string | Promise<string>), options:
     for (const part of core.parts) guarded(() => part(word));
   }
 
-  // A frame we cannot make sense of costs that frame: the next gap check heals what it held.
-  function guarded(then: () => void): void {
+  /** False: it went wrong, and the app was told. */
+  function guarded(then: () => void): boolean | undefined {
     try {
       then();
+      return true;
     } catch (error) {
       fail(0, 'protocol', error);
     }

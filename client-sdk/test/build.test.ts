@@ -79,7 +79,7 @@ it('has nothing that another tool would read otherwise', async () => {
   expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
 });
 
-it.each(['react', 'react-native', 'sse', 'smooth', 'node'])(
+it.each(['react', 'react-native', 'sse', 'smooth', 'msgpack', 'node'])(
   'runs /%s in Node, and importing it does nothing',
   async (entry) => {
     const before = process.getActiveResourcesInfo().length;
@@ -109,14 +109,16 @@ const app = (status: string) => `
   order.on('status', (s) => { if (s.status === '${status}') order.close(); });
   animate(order, (pose) => pose.heading);
 
-  import { connect as same, sse as too } from './dist/ridecast.js';
-  same('x', { token: 't', transport: too() });
+  import { connect as same, msgpack as packed, sse as too } from './dist/ridecast.js';
+  same('x', { token: 't', transport: too(), codec: packed() });
 
   import { createElement } from 'react';
   import { ClientProvider, useOrder } from './dist/react.js';
   const Line = () => useOrder('42', (o) => o?.status).data ?? null;
   createElement(ClientProvider, { client }, createElement(Line));
 
+  import { msgpack } from './dist/msgpack.js';
+  connect('x', { token: 't', codec: msgpack() });
   import { sse, withFallback } from './dist/sse.js';
   import { reactNative } from './dist/react-native.js';
   import { fileStore, WebSocket } from './dist/node.js';

@@ -72,12 +72,18 @@ export async function admit(
   };
 }
 
-/** The answer to `hello`. `creditFrames`: position frames in flight, if credit is agreed. */
+/** What was agreed on: position frames in flight, if the client sends credit, and packed positions. */
+export interface Agreed {
+  readonly creditFrames: number | undefined;
+  readonly packed: boolean;
+}
+
+/** The answer to `hello`. */
 export function welcome(
   name: string,
   grant: Grant,
   rider: Opened | undefined,
-  creditFrames: number | undefined,
+  { creditFrames, packed }: Agreed,
   { node, now, config }: HelloParts,
 ): GatewayMessages['welcome'] {
   const at = now();
@@ -99,6 +105,6 @@ export function welcome(
     reconnect: { after: config.reconnectAfterMs, spread: config.reconnectSpreadMs },
     ...(rider === undefined ? {} : { rider: { session: rider.session, seq: rider.seq } }),
     ...(creditFrames === undefined ? {} : { credit: { frames: creditFrames } }),
-    packed: false,
+    packed,
   };
 }

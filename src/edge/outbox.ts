@@ -1,11 +1,12 @@
 /** One session's way out: control messages and events in order, positions as the newest of what is marked. */
-import { advanced, type Standing } from '../fanout/groups.ts';
+import { advanced, type BlockBytes, type Standing } from '../fanout/groups.ts';
 import type { Subscriber, Subscription } from '../fanout/subscription.ts';
 import type { Counts } from '../observe/metrics.ts';
 import type { Audience } from '../orders/order.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { GatewayMessage } from '../protocol/messages.ts';
 import type { CreditWindow } from './credit-window.ts';
+import { PackedSession } from './packed-session.ts';
 
 /** The socket as the session needs it; ws.ts supplies it. Every call on a closed socket does nothing. */
 export interface Socket {
@@ -19,6 +20,8 @@ export interface Socket {
 
 export interface OutboxParts {
   readonly socket: Socket;
+  /** The socket's, or its packed form. */
+  readonly codec: Codec;
   readonly audience: Audience;
   readonly counts: Counts;
   readonly now: () => number;
@@ -33,6 +36,13 @@ export interface OutboxParts {
   readonly started: (w: number, offset: number | undefined) => void;
 }
 
+/** A block that is sent now, and where it brings its watch. */
+interface Sending {
+  readonly watch: Subscription;
+  readonly block: BlockBytes;
+  readonly standing: Standing;
+}
+
 /** Share of a watch's interval after which its next frame is not too early, if the one before was late. */
 const ON_TIME = 0.8;
 
@@ -45,11 +55,14 @@ export class Outbox implements Subscriber {
   eventsSent = 0;
   private readonly parts: OutboxParts;
   private readonly marked = new Set<Subscription>();
+  /** Of a session with packed positions. */
+  private readonly packed: PackedSession | undefined;
   private full = false;
 
   constructor(parts: OutboxParts) {
     this.parts = parts;
-    this.codec = parts.socket.codec;
+    this.codec = parts.codec;
+    this.packed = parts.codec.packed ? new PackedSession() : undefined;
     this.audience = parts.audience;
     this.lastSentAt = parts.now();
   }
@@ -62,6 +75,11 @@ export class Outbox implements Subscriber {
   send(message: GatewayMessage): void {
     if (message.t === 'watching') this.parts.started(message.w, message.cursor?.offset);
     if (!this.write(this.codec.encode(message))) this.parts.behind();
+    else if (message.t === 'watching') this.packed?.frames.sent(message.at, message.c);
+  }
+
+  started(watch: Subscription): void {
+    this.packed?.started(watch);
   }
 
   sendBytes(bytes: Uint8Array): void {
@@ -80,6 +98,7 @@ export class Outbox implements Subscriber {
 
   unmark(watch: Subscription): void {
     this.marked.delete(watch);
+    this.packed?.left(watch);
   }
 
   forget(watch: Subscription): void {
@@ -93,9 +112,27 @@ export class Outbox implements Subscriber {
       this.parts.counts.laggingFlushes++;
       return false;
     }
-    const blocks: Uint8Array[] = [];
-    const unfinished: number[] = [];
-    const sent: { watch: Subscription; standing: Standing; more: boolean }[] = [];
+    const sending = this.due(at);
+    if (sending.length > 0 && this.writePositions(at, sending, every)) {
+      this.parts.counts.positionFrames++;
+      this.parts.counts.positionBlocks += sending.length;
+      for (const { watch, block, standing } of sending) {
+        watch.standing = standing;
+        this.packed?.advanced(watch);
+        // A tick that comes a little late does not put off the one after it.
+        watch.dueAt = Math.max(
+          Math.min(watch.dueAt, at) + watch.minIntervalMs,
+          at + watch.minIntervalMs * ON_TIME,
+        );
+        if (!block.more) this.marked.delete(watch);
+      }
+    }
+    return this.marked.size > 0 && !this.lagging;
+  }
+
+  /** The blocks of what is marked and may go now. */
+  private due(at: number): Sending[] {
+    const sending: Sending[] = [];
     for (const watch of this.marked) {
       if (watch.standing.since >= watch.group.clock) {
         this.marked.delete(watch);
@@ -103,25 +140,11 @@ export class Outbox implements Subscriber {
       }
       const wait = watch.dueAt - at;
       if (wait > 0 && wait <= watch.minIntervalMs) continue; // more: the clock was set back
+      if (this.packed?.isTwin(watch, sending)) continue; // has what the other is sent
       const block = watch.group.block(watch.standing, this.codec, at);
-      blocks.push(block.bytes);
-      if (block.more) unfinished.push(watch.group.number);
-      sent.push({ watch, standing: advanced(watch.standing, block, watch.group.clock), more: block.more });
+      sending.push({ watch, block, standing: advanced(watch.standing, block, watch.group.clock) });
     }
-    if (blocks.length > 0 && this.writePositions(this.codec.positionsFrame(at, blocks, unfinished, every))) {
-      this.parts.counts.positionFrames++;
-      this.parts.counts.positionBlocks += blocks.length;
-      for (const { watch, standing, more } of sent) {
-        watch.standing = standing;
-        // A tick that comes a little late does not put off the one after it.
-        watch.dueAt = Math.max(
-          Math.min(watch.dueAt, at) + watch.minIntervalMs,
-          at + watch.minIntervalMs * ON_TIME,
-        );
-        if (!more) this.marked.delete(watch);
-      }
-    }
-    return this.marked.size > 0 && !this.lagging;
+    return sending;
   }
 
   /** The client has handled so many position frames. More than were sent count as all. */
@@ -141,10 +164,22 @@ export class Outbox implements Subscriber {
     if (this.flush(this.parts.now())) this.parts.later();
   }
 
-  private writePositions(frame: Uint8Array): boolean {
+  private writePositions(at: number, sending: readonly Sending[], every: number | undefined): boolean {
+    const frame = this.frame(at, sending, every);
     if (!this.write(frame)) return false;
+    this.packed?.frames.sent(at, sending.at(-1)!.watch.group.number);
     this.parts.window?.sent(frame.length);
     return true;
+  }
+
+  private frame(at: number, sending: readonly Sending[], every: number | undefined): Uint8Array {
+    const more = sending.filter(({ block }) => block.more).map(({ watch }) => watch.group.number);
+    if (this.packed === undefined) {
+      const blocks = sending.map(({ block }) => block.bytes);
+      return this.codec.positionsFrame(at, blocks, more, every);
+    }
+    const blocks = sending.map(({ watch, block }) => ({ ...block, channel: watch.group.number }));
+    return this.packed.frames.frame(at, blocks, more, every);
   }
 
   private write(bytes: Uint8Array): boolean {

@@ -7,6 +7,7 @@ import type { RiderLink } from '../ingest/ingest.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
 import { audienceOf } from '../orders/order.ts';
 import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
+import { packedCodec } from '../protocol/codec.ts';
 import type { ClientMessage, ClientMessages, GatewayMessage, Refusal } from '../protocol/messages.ts';
 import { checkClientMessage, type Problem } from '../protocol/validate.ts';
 import { EXPIRY_GRACE_MS } from './auth.ts';
@@ -224,8 +225,10 @@ export class Session {
     const { hub, counts, now, config } = this.parts;
     const { creditBytes } = config;
     const creditFrames = asked.credit === true ? config.creditFrames : undefined;
+    const packed = asked.packed === true && this.socket.codec.binary;
     const outbox = new Outbox({
       socket: this.socket,
+      codec: packed ? packedCodec : this.socket.codec,
       audience: audienceOf(grant.role) ?? 'customer',
       counts,
       now,
@@ -244,7 +247,7 @@ export class Session {
       failed: () => this.close(CloseCodes.overloaded),
     });
     this.state = { phase: 'open', grant, admitted, outbox, watches };
-    outbox.send(welcome(this.name, grant, admitted.rider, creditFrames, this.parts));
+    outbox.send(welcome(this.name, grant, admitted.rider, { creditFrames, packed }, this.parts));
     for (const watch of asked.watch ?? []) this.accept({ t: 'watch', ...watch });
     for (const queued of queue) this.accept(queued);
   }

@@ -1,4 +1,5 @@
 /** What one session watches, by the numbers its client chose. */
+import { boundOf } from '../fanout/channel.ts';
 import type { Hub, WatchOutcome, WatchRequest } from '../fanout/hub.ts';
 import { type Grant, mayWatch } from '../fanout/visibility.ts';
 import type { Counts } from '../observe/metrics.ts';
@@ -19,6 +20,8 @@ export interface WatchesParts {
 
 interface Watch {
   readonly channel: string;
+  /** The error it allows, metres. */
+  readonly bound: number;
   /** Absent while the watch is being set up. */
   leave?: () => void;
   /** Order channels: the client has applied the log up to this offset. */
@@ -49,9 +52,21 @@ export class Watches {
       const message = `at most ${most} watches a session`;
       return refuse({ code: 'too_many_watches', message, of: 'watch', w });
     }
-    const watch: Watch = { channel: request.channel };
+    const bound = boundOf(request.maxError);
+    if (this.hasOtherBound(request.channel, bound)) {
+      const message = `another watch of ${request.channel} has another maxError`;
+      return refuse({ code: 'watch_exists', message, field: 'maxError', of: 'watch', w });
+    }
+    const watch: Watch = { channel: request.channel, bound };
     this.held.set(w, watch);
     hub.watch(outbox, grant, request).then((outcome) => this.answered(w, watch, outcome), failed);
+  }
+
+  /** Positions are told by channel, so a session is told all of them or those of one error. */
+  private hasOtherBound(channel: string, bound: number): boolean {
+    for (const other of this.held.values())
+      if (other.channel === channel && other.bound !== bound) return true;
+    return false;
   }
 
   private answered(w: number, watch: Watch, outcome: WatchOutcome): void {

@@ -76,8 +76,9 @@ export function begin(
 
 /** The `watching` frame that (re)starts a subscription with all the group holds. */
 export function restart(name: string, watch: Subscription, extra: Partial<Watching>, at: number): Watching {
-  const { block, ...sent } = watch.group.changes(NOWHERE, at);
+  const { block, ...sent } = watch.group.changes(NOWHERE, at, watch.subscriber.codec.packed);
   watch.standing = advanced(NOWHERE, sent, watch.group.clock);
+  watch.subscriber.started?.(watch);
   const message: Watching = {
     t: 'watching',
     w: watch.w,

@@ -7,6 +7,8 @@
  */
 import type { Codec } from '../protocol/codec.ts';
 import type { Block, Order, OutReason } from '../protocol/messages.ts';
+import { type PackedRow, Packer } from '../protocol/packed.ts';
+import { type Shown, show } from '../protocol/packed-history.ts';
 import {
   type Ages,
   type Freshness,
@@ -30,11 +32,15 @@ interface Row {
   changed: number;
   /** Clock at which the ref was introduced or its orders changed. */
   introduced: number;
+  /** What packed positions are told against; undefined while no watcher is sent any. */
+  shown: Shown | undefined;
 }
 
 /** What goes to one watcher for one channel. */
 export interface BlockBytes {
   readonly bytes: Uint8Array;
+  /** There is nothing in it but packed rows, and `bytes` are just these. */
+  readonly bare: boolean;
   /** The clock it brings a watcher to. */
   readonly upTo: number;
   /** More changed than one block may hold. */
@@ -65,6 +71,7 @@ export function advanced(
   return { since: block.upTo, known: block.full ? clock : before.known, filling: block.more };
 }
 
+const packer = new Packer();
 const MAX_GONE = 1000;
 /** ms after which a position is sent though the predicted dot is right: silence must not look like a lost link. */
 const KEEP_ALIVE_MS = 10_000;
@@ -85,6 +92,8 @@ export class Group {
   private readonly named: boolean;
   /** Metres by which the dot a watcher predicts may be wrong; 0: every position is shown. */
   private readonly bound: number;
+  /** A watcher is sent packed positions, so what was shown before is kept. */
+  private packing = false;
   private cache: { since: number; full: boolean; filling: boolean; codec: Codec; block: BlockBytes }[] = [];
   private cacheAt = -1;
   private cacheClock = -1;
@@ -129,18 +138,8 @@ export class Group {
       const departed = this.departed.get(position.rider);
       if (departed !== undefined && isNewer(departed, position)) return false;
       this.departed.delete(position.rider);
-      const changed = ++this.clock;
       this.lastRef = ref ?? this.lastRef + 1;
-      const fresh = {
-        ref: this.lastRef,
-        position,
-        latest: position,
-        freshness: LIVE as Freshness,
-        orders,
-        changed,
-        introduced: changed,
-      };
-      this.rows.set(position.rider, fresh);
+      this.rows.set(position.rider, this.enter(position, orders, this.lastRef));
       return true;
     }
     if (!isNewer(position, row.latest)) return false;
@@ -150,12 +149,34 @@ export class Group {
     if (this.bound > 0 && sameOrders && row.freshness === LIVE && this.isRight(row, position)) return false;
     row.position = this.bound > 0 ? withMotion(position, before) : position;
     row.freshness = LIVE;
-    row.changed = ++this.clock;
+    this.changed(row);
     if (!sameOrders) {
       row.orders = orders;
       row.introduced = row.changed;
     }
     return true;
+  }
+
+  private enter(position: Position, orders: readonly string[], ref: number): Row {
+    const introduced = this.clock + 1;
+    const row: Row = {
+      ref,
+      position,
+      latest: position,
+      freshness: LIVE,
+      orders,
+      changed: introduced,
+      introduced,
+      shown: undefined,
+    };
+    this.changed(row);
+    return row;
+  }
+
+  /** What the row shows is new. */
+  private changed(row: Row): void {
+    row.changed = ++this.clock;
+    if (this.packing) row.shown = show(row.position, row.freshness, row.changed, row.shown);
   }
 
   /** Whether the dot that watchers predict from what they were shown is close enough to where the rider is. */
@@ -218,7 +239,7 @@ export class Group {
       if (freshness > row.freshness) {
         row.freshness = freshness;
         row.position = row.latest; // from here on nobody predicts
-        row.changed = ++this.clock;
+        this.changed(row);
       }
     }
     for (const [rider, { heardAt }] of this.departed) {
@@ -239,14 +260,23 @@ export class Group {
       const same = entry.since === from.since && entry.full === full && entry.filling === from.filling;
       if (same && entry.codec === codec) return entry.block;
     }
-    const { block, ...rest } = this.changes(from, at);
-    const made = { bytes: codec.encode(block), ...rest };
+    const { block, ...rest } = this.changes(from, at, codec.packed);
+    const [, , rows, ...others] = block as readonly unknown[];
+    const bare = !full && others.length === 0 && rows instanceof Uint8Array;
+    const made = { bytes: bare ? rows : codec.encode(block), bare, ...rest };
     this.cache.push({ since: from.since, full, filling: from.filling, codec, block: made });
     return made;
   }
 
-  /** The same, not encoded. */
-  changes(standing: Standing, at: number): { block: Block; upTo: number; more: boolean; full: boolean } {
+  /**
+   * The same, not encoded.
+   * @param packed the positions in it are a byte string, as codecs that are `packed` send them
+   */
+  changes(
+    standing: Standing,
+    at: number,
+    packed = false,
+  ): { block: Block; upTo: number; more: boolean; full: boolean } {
     const full = this.needsFull(standing);
     const from = full ? 0 : standing.since;
     let rows = [...this.rows.values()].filter((row) => row.changed > from);
@@ -254,7 +284,11 @@ export class Group {
     if (more) rows = rows.sort((a, b) => a.changed - b.changed).slice(0, this.limit);
     const upTo = more ? rows[rows.length - 1]!.changed : this.clock;
 
-    const tuples = rows.map((row) => toTuple(row.position, row.ref, row.freshness, at));
+    const whole = full || more || standing.filling;
+    const tuples =
+      packed && rows.length > 0
+        ? this.pack(whole ? rows : undefined, from, at)
+        : rows.map((row) => toTuple(row.position, row.ref, row.freshness, at));
     const named: NonNullable<Block[3]> = [];
     for (const row of rows) {
       if (this.named && (standing.filling || row.introduced > from))
@@ -268,6 +302,23 @@ export class Group {
       if (changed > from && changed <= upTo && !(full && view.ended)) orders.push(view);
     }
     return { block: trimmed(this.number, full, tuples, named, out, orders), upTo, more, full };
+  }
+
+  /**
+   * @param whole those that go whole. What a watcher has of the others while blocks are cut is not what its clock says;
+   * undefined: it has everything up to the clock `from`
+   */
+  private pack(whole: readonly Row[] | undefined, from: number, at: number): Block[2] {
+    if (!this.packing) {
+      this.packing = true;
+      for (const row of this.rows.values())
+        row.shown = show(row.position, row.freshness, row.changed, undefined);
+    }
+    const bytes =
+      whole === undefined
+        ? packer.changes(this.rows.values() as Iterable<PackedRow>, from, at)
+        : packer.whole(whole as readonly PackedRow[], at);
+    return bytes as unknown as Block[2];
   }
 
   private needsFull(standing: Standing): boolean {

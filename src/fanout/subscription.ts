@@ -12,6 +12,8 @@ export interface Subscriber {
   send(message: GatewayMessage): void;
   /** The same, already encoded by this subscriber's codec. */
   sendBytes(bytes: Uint8Array): void;
+  /** The watch starts, or starts again: its `watching` is sent next. */
+  started?(watch: Subscription): void;
   /** Something changed for this watch. */
   mark(watch: Subscription): void;
   /**

@@ -6,6 +6,8 @@ export interface Codec {
   readonly subprotocol: string;
   /** Whether frames are binary WebSocket frames (else text). */
   readonly binary: boolean;
+  /** Whether positions are packed: a client asks for it in its hello. */
+  readonly packed: boolean;
   encode(message: unknown): Uint8Array;
   /** Throws on anything that is not one whole value in this codec. */
   decode(bytes: Uint8Array): unknown;
@@ -43,6 +45,7 @@ const comma = 0x2c;
 export const jsonCodec: Codec = {
   subprotocol: SUBPROTOCOLS.json,
   binary: false,
+  packed: false,
   encode: (message) => Buffer.from(JSON.stringify(message)),
   decode: (bytes) => JSON.parse(text.decode(bytes)),
   positionsFrame(at, blocks, more = [], every) {
@@ -74,6 +77,7 @@ const packedEvery = pack('every');
 export const msgpackCodec: Codec = {
   subprotocol: SUBPROTOCOLS.msgpack,
   binary: true,
+  packed: false,
   // pack() hands out a slice of a shared buffer: valid as long as nobody writes to it, which msgpackr does not.
   encode: pack,
   decode: unpack,
@@ -102,4 +106,8 @@ export const msgpackCodec: Codec = {
   },
 };
 
+/** The same with packed positions. Frames that are told against those before come from packed-frames.ts. */
+export const packedCodec: Codec = { ...msgpackCodec, packed: true };
+
+/** By sub-protocol. */
 export const codecs: readonly Codec[] = [jsonCodec, msgpackCodec];

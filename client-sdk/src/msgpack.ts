@@ -1,0 +1,112 @@
+/** @ridecast/client/msgpack: the binary codec, with packed positions where the gateway grants them. */
+import { unpacker } from './packed.ts';
+import type { Codec } from './types.ts';
+import type { ClientMessage } from './wire.ts';
+
+/**
+ * MessagePack and packed positions: `connect(url, { token, codec: msgpack() })`. A tenth of the bytes, the same messages;
+ * positions are up to 63 ms and 1 degree of heading off what JSON says. It keeps what it was told, so every client gets one of
+ * its own. `decode` throws on what is cut off or not of the gateway.
+ */
+export function msgpack(): Codec {
+  const { read, left } = unpacker(unpack);
+  return {
+    protocol: 'ridecast.v1.msgpack',
+    encode(frame) {
+      const m = frame as ClientMessage;
+      if (m.t === 'unwatch') left(m.w);
+      return pack(m.t === 'hello' ? { ...m, packed: true } : m);
+    },
+    decode: (data) => read(new Uint8Array(data as ArrayBuffer)),
+  };
+}
+
+/** MessagePack of what a client says: numbers and lengths in few forms, which every reader knows. */
+function pack(value: unknown): Uint8Array {
+  const out: number[] = [];
+
+  function uint32(type: number, n: number): void {
+    out.push(type, n >>> 24, (n >> 16) & 255, (n >> 8) & 255, n & 255);
+  }
+
+  /** The head of what has a length: in the type if it is below `most`. */
+  function head(short: number, most: number, type: number, n: number): void {
+    if (n < most) out.push(short | n);
+    else uint32(type, n);
+  }
+
+  function any(v: unknown): void {
+    if (v == null) out.push(0xc0);
+    else if (typeof v === 'boolean') out.push(v ? 0xc3 : 0xc2);
+    else if (typeof v === 'number') {
+      if (v >>> 0 === v) head(0, 128, 0xce, v);
+      else out.push(0xcb, ...new Uint8Array(new Float64Array([v]).buffer).reverse());
+    } else if (typeof v === 'string') {
+      const bytes = new TextEncoder().encode(v);
+      head(0xa0, 32, 0xdb, bytes.length);
+      for (const byte of bytes) out.push(byte);
+    } else if (Array.isArray(v)) {
+      head(0x90, 16, 0xdd, v.length);
+      v.forEach(any);
+    } else {
+      const entries = Object.entries(v).filter(([, item]) => item !== undefined);
+      head(0x80, 16, 0xdf, entries.length);
+      for (const entry of entries) entry.forEach(any);
+    }
+  }
+
+  any(value);
+  return new Uint8Array(out);
+}
+
+/**
+ * The opposite, of all that a gateway writes. That is without signed integers of 64 bits, floats of 32 and extensions: their
+ * types come out as sizes that no frame has.
+ */
+function unpack(bytes: Uint8Array): unknown {
+  let at = 0;
+
+  function take(size: number): Uint8Array {
+    at += size;
+    if (size < 0 || at > bytes.length) throw new RangeError('a frame is cut off');
+    return bytes.subarray(at - size, at);
+  }
+
+  const uint = (size: number) => take(size).reduce((n, byte) => n * 256 + byte, 0);
+  const float = (of: Uint8Array) => new Float64Array(of.slice().reverse().buffer)[0];
+  const string = (n: number) => new TextDecoder().decode(take(n));
+
+  function list(n: number): unknown[] {
+    const all = [];
+    while (n--) all.push(any());
+    return all;
+  }
+
+  function map(n: number): unknown {
+    const entries: unknown[][] = [];
+    while (n--) entries.push([any(), any()]);
+    return Object.fromEntries(entries);
+  }
+
+  function any(): unknown {
+    const type = uint(1);
+    if (type < 0x80) return type;
+    if (type < 0x90) return map(type & 15);
+    if (type < 0xa0) return list(type & 15);
+    if (type < 0xc0) return string(type & 31);
+    if (type > 0xdf) return type - 256;
+    if (type === 0xc0) return null;
+    if (type < 0xc4) return type > 0xc2;
+    if (type < 0xc7) return take(uint(1 << (type - 0xc4)));
+    if (type === 0xcb) return float(take(8));
+    if (type < 0xd0) return uint(1 << (type - 0xcc));
+    if (type < 0xd3) {
+      const size = 1 << (type - 0xd0);
+      return (uint(size) << (32 - 8 * size)) >> (32 - 8 * size);
+    }
+    if (type < 0xdc) return string(uint(1 << (type - 0xd9)));
+    return (type < 0xde ? list : map)(uint(2 << (type & 1)));
+  }
+
+  return any();
+}
