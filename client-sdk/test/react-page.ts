@@ -1,5 +1,6 @@
 /** The page of react.test.ts: an app in StrictMode whose parts the test puts in and takes out. */
 import { createElement as h, StrictMode, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { createRoot } from 'react-dom/client';
 import type { Order } from '../src/index.ts';
 import {
@@ -110,4 +111,5 @@ function App({
 }
 
 const root = createRoot(document.body);
-window.show = (shown) => root.render(h(StrictMode, null, h(App, shown)));
+// At once: what is shown twice in one go has no time between.
+window.show = (shown) => flushSync(() => root.render(h(StrictMode, null, h(App, shown))));

@@ -197,7 +197,8 @@ describe('behind a proxy', () => {
     undo.push(() => proxy.stop());
     return proxy.url;
   };
-  const fallback = () => withFallback(sse());
+  // However slow this machine is.
+  const fallback = () => withFallback(sse({ silentMs: 20_000 }), { afterMs: 20_000 });
 
   it('that lets WebSockets through, there is no need of it', async () => {
     const client = await delivers(await behind('upgrades'), fallback);
