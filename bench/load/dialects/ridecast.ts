@@ -31,7 +31,7 @@ export function ridecastDialect({ secret, credit }: RidecastOptions, crowd: Crow
   return {
     watcher(index) {
       const channel = crowd.channel === 'zone' ? 'zone:z' : `order:o${Math.floor(index / crowd.perOrder)}`;
-      const hello = { t: 'hello', token: watcherToken, credit, packed: true, watch: [{ w: 1, channel }] };
+      const hello = { t: 'hello', token: watcherToken, credit, watch: [{ w: 1, channel }] };
       return opening(SUBPROTOCOLS.msgpack, frameOf(msgpackCodec.encode(hello), BINARY), 'watching');
     },
     rider(index) {
