@@ -79,6 +79,18 @@ describe('start', () => {
 });
 
 describe('subscriber connection', () => {
+  test('more commands than may wait are refused at once, and the node is not healthy until half of them are gone', async () => {
+    const a = await start({ maxPending: 10 });
+    await server.command('CLIENT', 'PAUSE', '300', 'ALL');
+    const waiting = Array.from({ length: 10 }, () => a.store.currentSession('r'));
+    expect(a.healthy()).toBe(true);
+    await expect(a.store.currentSession('r')).rejects.toThrow('10 commands wait for an answer');
+    expect(a.healthy()).toBe(false);
+    expect(await Promise.all(waiting)).toEqual(Array(10).fill(0));
+    expect(a.healthy()).toBe(true);
+    expect(await a.store.currentSession('r')).toBe(0);
+  });
+
   test('a new connection for commands begins a generation, too: reads may have gone to an old master', async () => {
     const a = await start();
     const next = nextGeneration(a);

@@ -15,6 +15,8 @@ export interface ConnectionParts {
   readonly timeoutMs: number;
   /** ms between PINGs. */
   readonly heartbeatMs: number;
+  /** Commands that may wait for an answer; more are refused at once. */
+  readonly maxPending: number;
   readonly log: BackboneLog;
 }
 
@@ -67,6 +69,7 @@ export class Connection {
   /** It was ready: its end is news, a failed attempt to come back is not. */
   private up = false;
   private everUp = false;
+  private full = false;
   private problem = 'it does not answer';
   /** Bumped whenever the connection ends: tells what belongs to an earlier one. */
   private linkNumber = 1;
@@ -127,7 +130,14 @@ export class Connection {
   /** Ready, and answering within the command timeout as far as known. */
   get healthy(): boolean {
     const silent = this.unanswered > 0 && performance.now() - this.silentSince > this.parts.timeoutMs;
-    return this.ready && !silent;
+    return this.ready && !silent && !this.full;
+  }
+
+  /** Whether the queue is full. Once it was, it is until half of it is gone: what overflows must not flutter. */
+  private isFull(): boolean {
+    const { maxPending } = this.parts;
+    this.full = this.pending.size >= (this.full ? maxPending / 2 : maxPending);
+    return this.full;
   }
 
   /** The number of the connection there is; another one after every loss. */
@@ -165,6 +175,10 @@ export class Connection {
   /** Sends a command. Those of one turn of the event loop share a write. */
   run<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     if (!this.ready) return Promise.reject(new Error(`Redis ${this.address}: not connected`));
+    if (this.isFull()) {
+      const waiting = `${this.pending.size} commands wait for an answer`;
+      return Promise.reject(new Error(`Redis ${this.address}: ${waiting}, no more are taken`));
+    }
     this.shareWrite();
     if (this.unanswered++ === 0) this.beginSilence();
     const link = this.linkNumber;
@@ -173,6 +187,7 @@ export class Connection {
       this.pending.add(pending);
       const settled = () => {
         this.pending.delete(pending);
+        if (this.full) this.isFull();
         if (link !== this.linkNumber) return;
         this.unanswered -= 1;
         this.heard = true;

@@ -15,6 +15,8 @@ export interface RedisBackboneOptions {
   readonly commandTimeoutMs?: number;
   /** ms between the PINGs on each connection, and between the looks at whether messages arrive. */
   readonly heartbeatMs?: number;
+  /** Commands that may wait for an answer on one connection; more are refused, and the node says `degraded`. */
+  readonly maxPending?: number;
   /** ms a position is kept. */
   readonly positionTtlMs?: number;
   readonly log?: BackboneLog;
@@ -28,12 +30,13 @@ export function redisBackbone({
   prefix = 'ridecast:',
   commandTimeoutMs = 2000,
   heartbeatMs = 5000,
+  maxPending = 50_000,
   positionTtlMs = POSITION_TTL,
   log = silent,
 }: RedisBackboneOptions): Backbone {
   const keys = new Keys(prefix);
   const connect = (name: string) =>
-    new Connection({ url, name, timeoutMs: commandTimeoutMs, heartbeatMs, log });
+    new Connection({ url, name, timeoutMs: commandTimeoutMs, heartbeatMs, maxPending, log });
   const commands = connect('ridecast-commands');
   const subscriber = connect('ridecast-subscriber');
   const store = new RedisStore(commands, keys, positionTtlMs);
