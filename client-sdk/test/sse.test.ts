@@ -6,6 +6,7 @@ import type { Role } from '../../src/protocol/messages.ts';
 import { call, givenOrder, testGateway, token } from '../../test/support/gateway.ts';
 import { type Nginx, startNginx } from '../../test/support/nginx.ts';
 import { connect, rider, watchFleet, watchOrder } from '../src/index.ts';
+import { msgpack } from '../src/msgpack.ts';
 import { sse, withFallback } from '../src/sse.ts';
 import type { Client, ClientError, Options, OrderWatch, Position } from '../src/types.ts';
 
@@ -48,17 +49,18 @@ const post = async (order: string, status: string) =>
 async function delivers(
   url: string,
   transport: () => Options['transport'],
+  codec?: () => Options['codec'],
 ): Promise<Client & { said: string[] }> {
   const [order, phone] = [fresh('o'), fresh('r')];
   await givenOrder(gateway, order, { rider: phone });
-  const client = dial(url, 'customer', 'ann', { transport: transport() });
+  const client = dial(url, 'customer', 'ann', { transport: transport(), codec: codec?.() });
   const watch = watchOrder(client, order);
   const statuses: string[] = [];
   watch.on('status', (s) => statuses.push(s.status));
   await started(watch);
   const shown = once<Position>((cb) => watch.on('position', cb));
   await post(order, 'picked_up');
-  const me = rider(dial(url, 'rider', phone, { transport: transport() }));
+  const me = rider(dial(url, 'rider', phone, { transport: transport(), codec: codec?.() }));
   me.push({ lat: 52.5163, lng: 13.40497, speed: 6.2 });
   expect(await me.flush(20_000)).toBe(true);
   expect(await shown).toMatchObject({ lat: 52.5163, lng: 13.40497, speed: 6.2 });
@@ -209,6 +211,11 @@ describe('behind a proxy', () => {
     const client = await delivers(await behind('refuses'), fallback);
     expect(client.said.filter((s) => s === 'fallback')).toEqual(['fallback']);
     expect(client.said).not.toContain('held up');
+  });
+
+  it('that refuses upgrades, a client of the binary codec goes on in JSON', async () => {
+    const client = await delivers(await behind('refuses'), fallback, msgpack);
+    expect(client.said).toContain('fallback');
   });
 
   it('that keeps what is not complete, it says so and goes on in pieces', async () => {
