@@ -32,6 +32,10 @@ class Line {
     return { status: Number(text.slice(9, 12)), text };
   }
 
+  get ended(): boolean {
+    return this.socket.destroyed || this.socket.readableEnded;
+  }
+
   end(): void {
     this.socket.destroy();
   }
@@ -82,6 +86,8 @@ export class Company {
     orders: readonly number[],
     task: (order: number, line: Line) => Promise<void>,
   ): Promise<void> {
+    // The gateway ends connections that were idle for a while.
+    this.lines = this.lines.filter(({ ended }) => !ended);
     while (this.lines.length < CONNECTIONS) this.lines.push(new Line(this.port));
     const free = [...this.lines];
     await eachOf(orders, CONNECTIONS, async (order) => {
