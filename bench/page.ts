@@ -16,7 +16,10 @@ same machine: the server on one core, the load and Redis on another. Figures are
 ratios are taken run by run. CPU-seconds are what the operating system charged the processes. Compare within a row, never across:
 CPU per position depends on the load that is offered. A \`!\` says why a figure is doubtful.
 
-${parts.join('\n')}${missing.length === 0 ? '' : `\nNot run: ${missing.map(({ name }) => `\`${name}\``).join(', ')}.\n`}`;
+${parts.join('\n')}${missing.length === 0 ? '' : `\nNot run: ${missing.map(({ name }) => `\`${name}\``).join(', ')}.\n`}
+Other systems that have no contender yet: Nchan, NATS and mosquitto over their WebSockets. Bytes of packed positions are counted exactly
+by test/packed-bytes.test.ts; here watchers speak plain MessagePack.
+`;
 }
 
 function partOf(row: Row, result: Result): string {
