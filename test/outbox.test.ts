@@ -13,6 +13,7 @@ const BLOCK = 2;
 /** A socket of which the test says how it takes what is sent, and the outbox on it. */
 function outbox(creditFrames?: number, creditBytes = 1e6) {
   const frames: GatewayMessages['positions'][] = [];
+  const bytesSent: Uint8Array[] = [];
   const told = { later: 0, behind: 0 };
   const clock = { at: 1000 };
   const wire = { takes: 'sent' as ReturnType<Socket['send']> };
@@ -20,6 +21,7 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
     socket: {
       codec: jsonCodec,
       send(bytes) {
+        bytesSent.push(bytes);
         if (wire.takes !== 'dropped') frames.push(jsonCodec.decode(bytes) as GatewayMessages['positions']);
         return wire.takes;
       },
@@ -36,7 +38,7 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
     forget() {},
     started() {},
   });
-  return { out, frames, told, clock, wire };
+  return { out, frames, bytesSent, told, clock, wire };
 }
 
 /** A zone with so many riders, and its watch that was sent nothing yet. */
@@ -51,6 +53,23 @@ function zone(out: Outbox, riders: number, minIntervalMs = 0): Subscription {
 function arrive(group: Group, i: number): void {
   group.take(fromRecord([`r${i}`, 1, 1, 0, 0, 1000, 1000, null, null, null, 0, null]), []);
 }
+
+describe('outboxes of one group', () => {
+  it('share the bytes of a frame, as long as they stand alike and have nothing else to say', () => {
+    const [one, other, third] = [outbox(), outbox(), outbox()];
+    const group = new Group(7, true, 10);
+    arrive(group, 0);
+    for (const { out } of [one, other, third]) {
+      const same = { minIntervalMs: 0, standing: NOWHERE, dueAt: 0, offset: 0 };
+      out.mark({ subscriber: out, w: 1, group, ...same });
+      if (out === third.out) zone(out, 1);
+      out.flush(1000);
+    }
+    expect(other.bytesSent[0]).toBe(one.bytesSent[0]);
+    expect(third.bytesSent[0]).not.toBe(one.bytesSent[0]);
+    expect(third.frames[0]!.b).toHaveLength(2);
+  });
+});
 
 /** Riders in each frame, by their refs. */
 const refs = (frames: readonly GatewayMessages['positions'][]) =>

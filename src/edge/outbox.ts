@@ -175,6 +175,12 @@ export class Outbox implements Subscriber {
   private frame(at: number, sending: readonly Sending[], every: number | undefined): Uint8Array {
     const more = sending.filter(({ block }) => block.more).map(({ watch }) => watch.group.number);
     if (this.packed === undefined) {
+      const [{ block }] = sending as [Sending];
+      // Most sessions have one watch, and stand where many others do: they share the frame, too.
+      if (sending.length === 1 && !block.more && every === undefined) {
+        block.alone ??= this.codec.positionsFrame(at, [block.bytes]);
+        return block.alone;
+      }
       const blocks = sending.map(({ block }) => block.bytes);
       return this.codec.positionsFrame(at, blocks, more, every);
     }

@@ -47,6 +47,8 @@ export interface BlockBytes {
   readonly more: boolean;
   /** It replaces all the watcher knew. */
   readonly full: boolean;
+  /** The frame that holds this block alone, kept by whoever made it first. */
+  alone?: Uint8Array;
 }
 
 /** Where a watcher stands in a group. */
