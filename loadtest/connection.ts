@@ -1,5 +1,6 @@
 /** A raw client of PROTOCOL.md: one socket that says hello, hands over what comes, and dials again when it is lost. */
 import WebSocket from 'ws';
+import { msgpack } from '../client-sdk/src/msgpack.ts';
 import { comesBack } from '../src/protocol/close-codes.ts';
 import { type Codec, jsonCodec, msgpackCodec } from '../src/protocol/codec.ts';
 import type {
@@ -28,6 +29,13 @@ export interface ConnectionParts {
   readonly hello: () => Omit<ClientMessages['hello'], 't' | 'token'>;
   readonly welcomed: (welcome: GatewayMessages['welcome']) => void;
   readonly received: (frame: Frame) => void;
+}
+
+/** Reads what comes over one socket, in order. */
+function readerOf(codec: Codec): Codec['decode'] {
+  if (!codec.packed) return codec.decode;
+  const reader = msgpack();
+  return (bytes) => reader.decode(new Uint8Array(bytes).buffer);
 }
 
 const REDIAL_MS = 1000;
@@ -76,17 +84,19 @@ export class Connection {
       skipUTF8Validation: true,
     });
     this.socket = socket;
+    const decode = readerOf(codec);
     let problem = '';
     socket.on('error', (error) => {
       problem = error.message;
     });
     socket.on('open', () => {
-      const first: ClientMessages['hello'] = { t: 'hello', token, client: 'ridecast-replay', ...hello() };
+      const said = { token, client: 'ridecast-replay', packed: codec.packed };
+      const first: ClientMessages['hello'] = { t: 'hello', ...said, ...hello() };
       socket.send(codec.encode(first), { binary: codec.binary });
     });
     socket.on('message', (data: Buffer) => {
       const at = performance.now();
-      const message = codec.decode(data) as GatewayMessage;
+      const message = decode(data) as GatewayMessage;
       if (message.t === 'welcome') {
         this.open = true;
         this.parts.welcomed(message);

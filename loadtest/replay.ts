@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { packedCodec } from '../src/protocol/codec.ts';
 import { clientCodecs } from './connection.ts';
 import { type Play, play } from './play.ts';
 import { launchGateway, launchRedis, type Process } from './processes.ts';
@@ -24,7 +25,7 @@ and reports what was shown, how late, and whether anything went back, came twice
   --seconds S       stop after S seconds of the replay
   --nodes 1|2       gateways to start; of two, one has the riders and the other the watchers (1)
   --operators N     sockets that watch every zone (2)
-  --codec NAME      msgpack or json (msgpack)
+  --codec NAME      json, msgpack, or packed: msgpack with packed positions (msgpack)
   --url URL         play to a gateway that runs already, instead of starting Redis and gateways; needs --secret
   --secret S        its AUTH_SECRET
   --zones A,B       its zones to watch, with --url (none)
@@ -33,6 +34,8 @@ and reports what was shown, how late, and whether anything went back, came twice
 
 Exit code: 0; 1 if a position went back, was shown twice, or a watcher stayed blind; 2 if it could not be played.
 `;
+
+const CODECS = { ...clientCodecs, packed: packedCodec };
 
 /** Side of the square of zones over the traces. */
 const ZONE_GRID = 2;
@@ -85,8 +88,8 @@ async function main(): Promise<number> {
     return 0;
   }
   if (values.traces === undefined) throw new UsageError('--traces FILE: expected a file of traces');
-  const codec = clientCodecs[values.codec as keyof typeof clientCodecs];
-  if (codec === undefined) throw new UsageError(`--codec ${values.codec}: expected msgpack or json`);
+  const codec = CODECS[values.codec as keyof typeof CODECS];
+  if (codec === undefined) throw new UsageError(`--codec ${values.codec}: expected json, msgpack or packed`);
   const speed = positive('speed', values.speed);
   const seconds = values.seconds === undefined ? undefined : positive('seconds', values.seconds);
   const spread = values.spread === undefined ? undefined : positive('spread', values.spread);
