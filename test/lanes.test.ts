@@ -45,7 +45,7 @@ describe.each([jsonCodec, msgpackCodec])('both lanes over $subprotocol', (codec)
     const { b } = await customer.next('positions');
     expect(b).toHaveLength(1);
     const [c, full, tuples] = b[0]!;
-    expect([c, full]).toEqual([watching.c, 1]);
+    expect([c, full]).toEqual([watching.c, 0]); // the watch began with none to replace
     expect(tuples).toHaveLength(1);
     const [ref, session, seq, lat, lng, , freshness, heading, speed, accuracy] = tuples[0]!;
     expect([ref, seq, lat, lng, freshness, heading, speed, accuracy]).toEqual([

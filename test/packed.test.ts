@@ -161,6 +161,14 @@ it('sends the same bytes to sessions that stand alike, and few of them', () => {
   expect(a).toHaveLength(5);
 });
 
+it('tells the first position of an order that had none in a packed frame, too', () => {
+  const world = new World([new Group(7, false, 1)], 1, false);
+  world.take({ do: 'watch', who: 0, of: 0, w: 1, minIntervalMs: 0 });
+  world.take({ do: 'ping', of: 0, rider: 1, ...PING });
+  world.take({ do: 'flush', who: 0, every: undefined });
+  expect(world.clients[0]!.frames.at(-1)).toHaveLength(19);
+});
+
 describe('a reader of packed positions', () => {
   const protocol = readFileSync(new URL('../PROTOCOL.md', import.meta.url), 'utf8');
   const read = (codec: ReturnType<typeof msgpack>, bytes: Uint8Array) =>

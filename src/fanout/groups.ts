@@ -81,7 +81,8 @@ const KEEP_ALIVE_MS = 10_000;
 export class Group {
   /** The channel's short number on the wire. */
   readonly number: number;
-  clock = 0;
+  /** Above that of who knows nothing: a watcher of an empty group knows all of it. */
+  clock = 1;
   private readonly rows = new Map<string, Row>();
   private readonly orders = new Map<string, { view: Order; changed: number; gone?: true }>();
   /** Riders that left and by which ping: an older one that arrives late must not bring them back. */
