@@ -108,7 +108,10 @@ describe('a session begins', () => {
     expect(said.tokenTtl).toBeGreaterThan(50_000);
     expect(said.tokenTtl).toBeLessThanOrEqual(60_000);
     const again = await welcome('rider', { credit: true, rider: {} });
-    expect(again).toMatchObject({ credit: { frames: 4 }, rider: { session: expect.any(Number), seq: 0 } });
+    expect(again).toMatchObject({
+      credit: { frames: 4, bytes: 65_536 },
+      rider: { session: expect.any(Number), seq: 0 },
+    });
     expect(again.session).not.toBe(said.session);
     await gateway.stop();
   });

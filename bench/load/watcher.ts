@@ -25,6 +25,8 @@ export class Watcher {
   private wire: Wire | undefined;
   private handled = 0;
   private credited = 0;
+  /** Bytes of the frames handled since. */
+  private uncredited = 0;
   private creditDue = false;
 
   constructor(dialect: Dialect, tally: Tally, sight: Sight | undefined) {
@@ -92,7 +94,7 @@ export class Watcher {
     if (positions === 0) return this.other(buffer, from, to);
     tally.positions += positions;
     if (sight !== undefined) dialect.see(buffer, from, to, sight.at(performance.now()));
-    if (dialect.credit !== undefined) this.credit(dialect.credit);
+    if (dialect.credit !== undefined) this.credit(dialect.credit, to - from);
   }
 
   private other(buffer: Buffer, from: number, to: number): void {
@@ -104,17 +106,16 @@ export class Watcher {
     this.event = event;
   }
 
-  private credit({ everyFrames, withinMs, frame }: NonNullable<Dialect['credit']>): void {
-    const tell = () => {
+  private credit({ frames, bytes, afterMs, frame }: NonNullable<Dialect['credit']>, size: number): void {
+    this.handled++;
+    this.uncredited += size;
+    if (this.creditDue || (this.handled - this.credited < frames && this.uncredited < bytes)) return;
+    this.creditDue = true;
+    setTimeout(() => {
       this.creditDue = false;
-      if (this.credited === this.handled) return;
       this.credited = this.handled;
+      this.uncredited = 0;
       this.wire!.send(frame(this.handled));
-    };
-    if (++this.handled - this.credited >= everyFrames) tell();
-    else if (!this.creditDue) {
-      this.creditDue = true;
-      setTimeout(tell, withinMs);
-    }
+    }, afterMs);
   }
 }

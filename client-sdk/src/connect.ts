@@ -52,6 +52,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
     info: { state: 'connecting', attempt: 0 },
     welcome: undefined,
     heardAt: 0,
+    size: 0,
     skew: 0,
     lastWatch: 0,
     parts: new Set(),
@@ -147,6 +148,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   // A text we cannot make sense of costs that text: the next gap check heals what it held. What follows a binary frame
   // may be told against it.
   function hear(data: string | ArrayBuffer): void {
+    core.size = typeof data === 'string' ? data.length : data.byteLength;
     if (!guarded(() => take(decode(data))) && typeof data !== 'string') lose('protocol');
   }
 

@@ -37,6 +37,8 @@ export interface Core extends Client {
   welcome: Message<'welcome'> | undefined;
   /** `now()` when the last frame of the live link arrived. */
   heardAt: number;
+  /** Of the frame that is being handled: bytes, or UTF-16 units. */
+  size: number;
   /** The gateway's clock minus this device's, ms. Wall clock on purpose: it goes on while the device sleeps. */
   skew: number;
   /** Newest measured round trip, ms. */

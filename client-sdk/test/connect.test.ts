@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../src/connect.ts';
 import type { ClientError, Info } from '../src/types.ts';
+import type { GatewayMessage } from '../src/wire.ts';
 import { fakeGateway, rig, settle, stillTime, welcome } from './pair.ts';
 
 let random = 0.5;
@@ -360,16 +361,38 @@ describe('liveness', () => {
 
 describe('credit', () => {
   const frame = { t: 'positions', at: 1, b: [] } as const;
-  it('is told within 100 ms, cumulative', async () => {
+  const window = { frames: 8, bytes: 4000 };
+  it('is told 100 ms after half of the frames, cumulative', async () => {
     const r = rig();
-    const link = await r.welcome({ credit: { frames: 8 } });
-    link.give({ ...frame, b: [] });
+    const link = await r.welcome({ credit: window });
+    for (let n = 0; n < 3; n++) link.give({ ...frame, b: [] });
+    await settle(1000);
+    expect(link.of('credit')).toEqual([]);
+    for (let n = 0; n < 3; n++) link.give({ ...frame, b: [] });
     expect(link.of('credit')).toEqual([]);
     await settle(100);
-    expect(link.of('credit')).toEqual([{ t: 'credit', n: 1 }]);
+    expect(link.of('credit')).toEqual([{ t: 'credit', n: 6 }]);
     for (let n = 0; n < 4; n++) link.give({ ...frame, b: [] });
     await settle(100);
-    expect(link.of('credit').slice(1)).toEqual([{ t: 'credit', n: 5 }]);
+    expect(link.of('credit').slice(1)).toEqual([{ t: 'credit', n: 10 }]);
+  });
+
+  it('is told after a quarter of the bytes', async () => {
+    const r = rig();
+    const link = await r.welcome({ credit: window });
+    const big = (size: number): GatewayMessage => ({
+      ...frame,
+      b: [[1, 0, [], [[1, 'x'.repeat(size), []]]]],
+    });
+    link.give(big(400));
+    await settle(1000);
+    expect(link.of('credit')).toEqual([]);
+    link.give(big(600));
+    await settle(100);
+    expect(link.of('credit')).toEqual([{ t: 'credit', n: 2 }]);
+    link.give(big(400));
+    await settle(1000);
+    expect(link.of('credit')).toHaveLength(1);
   });
 
   it('is not told when it was not agreed', async () => {
@@ -382,11 +405,11 @@ describe('credit', () => {
 
   it('counts anew on every link', async () => {
     const r = rig();
-    await r.welcome({ credit: { frames: 2 } });
+    await r.welcome({ credit: { frames: 2, bytes: 4000 } });
     r.link.give({ ...frame, b: [] });
     r.link.close(1006);
     await settle(5000);
-    const link = await r.welcome({ credit: { frames: 2 } });
+    const link = await r.welcome({ credit: { frames: 2, bytes: 4000 } });
     link.give({ ...frame, b: [] });
     await settle(100);
     expect(link.of('credit')).toEqual([{ t: 'credit', n: 1 }]);

@@ -97,7 +97,7 @@ it('watches a fleet and credits what it has handled', async () => {
   });
   const { url } = await gateway((m, say) => {
     if (m.t === 'hello') {
-      say(welcome({ credit: { frames: 4 } }));
+      say(welcome({ credit: { frames: 4, bytes: 65_536 } }));
       say(watching({ channel: 'zone:7', block: [3, 1, [tuple(1, 7, 1)], [[1, 'ann', []]]] }));
       for (let seq = 2; seq <= 6; seq++) say(positions([3, 0, [tuple(1, 7, seq)]]));
     }

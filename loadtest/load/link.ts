@@ -40,7 +40,9 @@ export class Link {
   private attempts = 0;
   private dueAt = 0;
   private reconnect = { after: 0, spread: 0 };
-  private creditFrames = 0;
+  private window: GatewayMessages['welcome']['credit'];
+  /** Bytes of the frames handled and not credited. */
+  private uncredited = 0;
   private handled = 0;
   private credited = 0;
 
@@ -109,8 +111,11 @@ export class Link {
 
   /** Gives the credit that is due. Called every CREDIT_MS for all links. */
   credit(): void {
-    if (this.creditFrames === 0 || this.credited === this.handled) return;
-    this.credited = this.handled;
+    const { window, handled } = this;
+    if (window === undefined) return;
+    if (handled - this.credited < window.frames / 2 && this.uncredited < window.bytes / 2) return;
+    this.credited = handled;
+    this.uncredited = 0;
     this.send({ t: 'credit', n: this.handled });
   }
 
@@ -120,16 +125,17 @@ export class Link {
     if (message.t === 'welcome') this.enter(message, at);
     else if (message.t === 'drain') this.later(message.after, message.spread);
     this.parts.received(message, data.length, at);
-    if (message.t !== 'positions' || this.creditFrames === 0) return;
-    if (++this.handled - this.credited >= this.creditFrames / 2) this.credit();
+    if (message.t !== 'positions') return;
+    this.handled++;
+    this.uncredited += data.length;
   }
 
   private enter(welcome: GatewayMessages['welcome'], at: number): void {
     const { tally } = this.parts;
     this.open = true;
-    this.attempts = this.handled = this.credited = 0;
+    this.attempts = this.handled = this.credited = this.uncredited = 0;
     this.reconnect = welcome.reconnect;
-    this.creditFrames = welcome.credit?.frames ?? 0;
+    this.window = welcome.credit;
     tally.open++;
     tally.connects++;
     if (this.everOpen) tally.reconnects++;

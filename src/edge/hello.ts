@@ -74,7 +74,7 @@ export async function admit(
 
 /** What was agreed on: position frames in flight, if the client sends credit, and packed positions. */
 export interface Agreed {
-  readonly creditFrames: number | undefined;
+  readonly credit: GatewayMessages['welcome']['credit'];
   readonly packed: boolean;
 }
 
@@ -83,7 +83,7 @@ export function welcome(
   name: string,
   grant: Grant,
   rider: Opened | undefined,
-  { creditFrames, packed }: Agreed,
+  { credit, packed }: Agreed,
   { node, now, config }: HelloParts,
 ): GatewayMessages['welcome'] {
   const at = now();
@@ -104,7 +104,7 @@ export function welcome(
     },
     reconnect: { after: config.reconnectAfterMs, spread: config.reconnectSpreadMs },
     ...(rider === undefined ? {} : { rider: { session: rider.session, seq: rider.seq } }),
-    ...(creditFrames === undefined ? {} : { credit: { frames: creditFrames } }),
+    ...(credit === undefined ? {} : { credit }),
     packed,
   };
 }

@@ -223,8 +223,8 @@ export class Session {
     queue: readonly ClientMessage[],
   ): void {
     const { hub, counts, now, config } = this.parts;
-    const { creditBytes } = config;
-    const creditFrames = asked.credit === true ? config.creditFrames : undefined;
+    const credit =
+      asked.credit === true ? { frames: config.creditFrames, bytes: config.creditBytes } : undefined;
     const packed = asked.packed === true && this.socket.codec.binary;
     const outbox = new Outbox({
       socket: this.socket,
@@ -232,7 +232,7 @@ export class Session {
       audience: audienceOf(grant.role) ?? 'customer',
       counts,
       now,
-      window: creditFrames === undefined ? undefined : new CreditWindow(creditFrames, creditBytes),
+      window: credit && new CreditWindow(credit.frames, credit.bytes),
       later: () => hub.later(outbox),
       behind: () => this.close(CloseCodes.behind),
       forget: (w) => watches.forget(w),
@@ -247,7 +247,7 @@ export class Session {
       failed: () => this.close(CloseCodes.overloaded),
     });
     this.state = { phase: 'open', grant, admitted, outbox, watches };
-    outbox.send(welcome(this.name, grant, admitted.rider, { creditFrames, packed }, this.parts));
+    outbox.send(welcome(this.name, grant, admitted.rider, { credit, packed }, this.parts));
     for (const watch of asked.watch ?? []) this.accept({ t: 'watch', ...watch });
     for (const queued of queue) this.accept(queued);
   }

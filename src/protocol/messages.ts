@@ -171,7 +171,7 @@ export const gatewayMessages = {
     limits: z.object({ frameBytes: count, framesPerSecond: count, watches: count, pingsPerFrame: count }),
     reconnect: z.object({ after: duration, spread: duration }),
     rider: z.object({ session: count, seq: count }).optional(),
-    credit: z.object({ frames: count }).optional(),
+    credit: z.object({ frames: count, bytes: count }).optional(),
     packed: z.boolean(),
   }),
   refreshed: z.object({ t: z.literal('refreshed'), tokenTtl: duration }),

@@ -13,9 +13,11 @@ export interface RidecastOptions {
   readonly credit: boolean;
 }
 
-/** As the SDK does it: half of the frames the gateway lets be in flight, or this long, ms. */
+/** As the SDK does it: half of the frames the gateway lets be in flight, a moment later, ms. */
 const CREDIT_FRAMES = 4;
 const CREDIT_MS = 100;
+/** A quarter of the bytes. */
+const CREDIT_BYTES = 16_384;
 
 const EMPTY = Buffer.from(msgpackCodec.positionsFrame(0, []));
 /** `t: 'positions'`, which comes after the size of the map, and where the array of blocks begins. */
@@ -55,7 +57,9 @@ export function ridecastDialect({ secret, credit }: RidecastOptions, crowd: Crow
       for (const _ of ['c', 'its value', 'offset']) walk.skip();
       return walk.number();
     },
-    ...(credit ? { credit: { everyFrames: CREDIT_FRAMES, withinMs: CREDIT_MS, frame: creditFrame } } : {}),
+    ...(credit
+      ? { credit: { frames: CREDIT_FRAMES, bytes: CREDIT_BYTES, afterMs: CREDIT_MS, frame: creditFrame } }
+      : {}),
   };
 }
 
