@@ -75,7 +75,7 @@ export class Session {
     this.state = { phase: 'hello', until: parts.now() + helloTimeoutMs };
   }
 
-  /** A frame came; the bytes are the session's to keep. `binary` as the WebSocket frame says. */
+  /** A frame came; the bytes are valid during the call only. `binary` as the WebSocket frame says. */
   message(bytes: Uint8Array, binary: boolean): void {
     const { codec } = this.socket;
     if (this.state.phase === 'closed') return;
@@ -83,7 +83,7 @@ export class Session {
     if (binary !== codec.binary) return this.close(CloseCodes.protocol);
     const { factor } = this.parts.load;
     if (factor >= SHED_FROM && this.state.phase === 'open' && isPing(bytes, binary)) {
-      this.parts.backlog.keep(this, bytes, factor * SHED_MS);
+      this.parts.backlog.keep(this, bytes.slice(), factor * SHED_MS);
     } else this.read(bytes);
   }
 

@@ -5,7 +5,7 @@
  * |---|---|---|
  * | `ws` | until its `close` handler ran | only `NativeSocket` holds it, and lets go in `closed()` |
  * | `ws.close()`, `ws.end()` | call the `close` handler before they return | nothing follows them |
- * | the message's ArrayBuffer | until the handler returns or awaits | copied |
+ * | the message's ArrayBuffer | until the handler returns or awaits | read at once; what is kept is copied |
  * | `req` of the upgrade | until the handler returns | headers are copied first; the upgrade is synchronous |
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js';
@@ -92,7 +92,7 @@ export function addWebSocket(app: TemplatedApp, path: string, parts: DoorParts):
       });
     },
     message(ws, message, binary) {
-      guard(() => ws.getUserData().session?.message(new Uint8Array(message.slice(0)), binary));
+      guard(() => ws.getUserData().session?.message(new Uint8Array(message), binary));
     },
     drain(ws) {
       guard(() => {

@@ -60,8 +60,8 @@ const FAR_WAITS = 4;
 const AFTER_INGEST = 0.2;
 /** Sessions sent to in one turn of the event loop: some two milliseconds. */
 const SLICE = 256;
-/** Orders that have drifted are read so many at a time. */
-const READS_AT_ONCE = 200;
+/** Orders looked at in one go: a millisecond or two. */
+const LOOKS_AT_ONCE = 100;
 
 export class Hub {
   private readonly parts: HubParts;
@@ -78,6 +78,7 @@ export class Hub {
   private readonly timers: Timers;
   private readonly undo: (() => void)[];
   private checks = 0;
+  private checking = false;
 
   constructor(parts: HubParts) {
     this.parts = parts;
@@ -137,18 +138,28 @@ export class Hub {
 
   /** A loss without a sign (a flushed store, a message that went nowhere) is found by looking. */
   private check(): void {
-    this.verify(++this.checks % FLEET_CHECKS === 0).catch(() => {}); // the next look comes by itself
+    if (this.checking) return;
+    this.checking = true;
+    this.verify(++this.checks % FLEET_CHECKS === 0, this.parts.checkMs / 2)
+      .catch(() => {}) // the next look comes by itself
+      .then(() => {
+        this.checking = false;
+      });
   }
 
-  /** Reads again what does not stand where the store says. Rejects if the store does not answer. */
-  private async verify(fleets: boolean): Promise<void> {
+  /**
+   * Reads again what does not stand where the store says. Rejects if the store does not answer.
+   * @param overMs time over which the looks at many orders are spread: none is in a hurry, and what goes on meanwhile is
+   */
+  private async verify(fleets: boolean, overMs = 0): Promise<void> {
     const entries = [...this.entries.values()];
     if (fleets) for (const entry of entries) if (!(entry.channel instanceof OrderChannel)) this.reload(entry);
     const orders = entries.map(({ channel }) => channel).filter((channel) => channel instanceof OrderChannel);
-    const drifted = await driftedOrders(this.parts.store, orders);
-    for (let from = 0; from < drifted.length; from += READS_AT_ONCE) {
-      const some = drifted.slice(from, from + READS_AT_ONCE);
-      await Promise.allSettled(some.map((channel) => this.reloadChannel(channel)));
+    const pauseMs = (overMs * LOOKS_AT_ONCE) / orders.length;
+    for (let from = 0; from < orders.length; from += LOOKS_AT_ONCE) {
+      if (from > 0 && overMs > 0) await new Promise<void>((next) => this.timers.after(pauseMs, next));
+      const drifted = await driftedOrders(this.parts.store, orders.slice(from, from + LOOKS_AT_ONCE));
+      await Promise.allSettled(drifted.map((channel) => this.reloadChannel(channel)));
     }
   }
 

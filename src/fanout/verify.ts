@@ -2,9 +2,6 @@
 import type { Store } from '../backbone/store.ts';
 import type { OrderChannel } from './order-channel.ts';
 
-/** Orders looked at in one go. */
-const CHUNK = 500;
-
 /**
  * The channels that must be read again. An event on its way makes a channel look drifted that is not: reading it again
  * does no harm, so there is no second look. Positions that were missed are shown on the way.
@@ -13,20 +10,15 @@ export async function driftedOrders(
   store: Pick<Store, 'heads' | 'getPositions'>,
   channels: readonly OrderChannel[],
 ): Promise<OrderChannel[]> {
-  const drifted: OrderChannel[] = [];
-  for (let from = 0; from < channels.length; from += CHUNK) {
-    const some = channels.slice(from, from + CHUNK);
-    const riders = some.flatMap(({ rider }) => rider ?? []);
-    const [heads, positions] = await Promise.all([
-      store.heads(some.map(({ id }) => id)),
-      store.getPositions([...new Set(riders)]),
-    ]);
-    const newest = new Map(positions.flatMap((p) => (p === undefined ? [] : [[p.rider, p] as const])));
-    some.forEach((channel, i) => {
-      if (!channel.standsAt(heads[i])) drifted.push(channel);
-      const position = newest.get(channel.rider ?? '');
-      if (position !== undefined) channel.see(position);
-    });
-  }
-  return drifted;
+  const riders = channels.flatMap(({ rider }) => rider ?? []);
+  const [heads, positions] = await Promise.all([
+    store.heads(channels.map(({ id }) => id)),
+    store.getPositions([...new Set(riders)]),
+  ]);
+  const newest = new Map(positions.flatMap((p) => (p === undefined ? [] : [[p.rider, p] as const])));
+  return channels.filter((channel, i) => {
+    const position = newest.get(channel.rider ?? '');
+    if (position !== undefined) channel.see(position);
+    return !channel.standsAt(heads[i]);
+  });
 }

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { Bus } from '../bus.ts';
 import type { BackboneLog, Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
+import { Script } from './script.ts';
 
-/** Channels in one SUBSCRIBE. */
+/** Channels in one SUBSCRIBE, messages in one script. */
 const CHUNK = 512;
 
 /** A channel this node wants to hear. */
@@ -18,6 +19,14 @@ interface Waiting {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
+}
+
+/** A message on its way to Redis. */
+interface Outgoing {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly heard: (by: number) => void;
+  readonly failed: (error: unknown) => void;
 }
 
 interface Probe {
@@ -47,6 +56,9 @@ export class RedisBus implements Bus {
   /** By the name in Redis. */
   private readonly members = new Map<string, Member>();
   private readonly changed = new Set<string>();
+  private readonly publishMany = new Script('publish-many');
+  /** Published, and not sent yet. */
+  private outgoing: Outgoing[] = [];
   private flushing: Promise<void> | undefined;
   /** The link on which everything wanted was acknowledged. */
   private joined = 0;
@@ -120,7 +132,32 @@ export class RedisBus implements Bus {
   publish(channel: string, payload: Uint8Array): Promise<number> {
     const name = this.parts.keys.channel(channel);
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    return this.parts.commands.run((redis) => redis.publish(name, bytes));
+    return new Promise((heard, failed) => {
+      if (this.outgoing.push({ name, bytes, heard, failed }) === 1) queueMicrotask(() => this.send());
+    });
+  }
+
+  /** What was published without a pause goes as one command: a command costs both ends more than a message does. */
+  private send(): void {
+    const all = this.outgoing;
+    this.outgoing = [];
+    for (let from = 0; from < all.length; from += CHUNK) {
+      const some = all.slice(from, from + CHUNK);
+      this.sendSome(some).then(
+        (heard) => some.forEach((message, i) => message.heard(heard[i]!)),
+        (error) => some.forEach((message) => message.failed(error)),
+      );
+    }
+  }
+
+  private async sendSome(messages: readonly Outgoing[]): Promise<number[]> {
+    const { commands } = this.parts;
+    if (messages.length === 1) {
+      const { name, bytes } = messages[0]!;
+      return [await commands.run((redis) => redis.publish(name, bytes))];
+    }
+    const args = messages.flatMap(({ name, bytes }) => [name, bytes]);
+    return (await this.publishMany.run(commands, [], args, messages.length)) as number[];
   }
 
   onMessage(listener: (channel: string, payload: Uint8Array) => void): void {

@@ -23,6 +23,8 @@ export interface ConnectionParts {
 /** A command without an answer. */
 interface Pending {
   readonly deadline: number;
+  /** As many as it stands for. */
+  readonly count: number;
   readonly reject: (error: Error) => void;
 }
 
@@ -63,6 +65,8 @@ export class Connection {
   private readonly redis: Redis;
   private readonly parts: ConnectionParts;
   private readonly pending = new Set<Pending>();
+  /** What they stand for, together. */
+  private waiting = 0;
   private readonly readyListeners: (() => void)[] = [];
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -136,7 +140,7 @@ export class Connection {
   /** Whether the queue is full. Once it was, it is until half of it is gone: what overflows must not flutter. */
   private isFull(): boolean {
     const { maxPending } = this.parts;
-    this.full = this.pending.size >= (this.full ? maxPending / 2 : maxPending);
+    this.full = this.waiting >= (this.full ? maxPending / 2 : maxPending);
     return this.full;
   }
 
@@ -172,21 +176,25 @@ export class Connection {
     });
   }
 
-  /** Sends a command. Those of one turn of the event loop share a write. */
-  run<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+  /**
+   * Sends a command. Those of one turn of the event loop share a write.
+   * @param count as how many it counts, where it does the work of many
+   */
+  run<T>(command: (redis: Redis) => Promise<T>, count = 1): Promise<T> {
     if (!this.ready) return Promise.reject(new Error(`Redis ${this.address}: not connected`));
     if (this.isFull()) {
-      const waiting = `${this.pending.size} commands wait for an answer`;
-      return Promise.reject(new Error(`Redis ${this.address}: ${waiting}, no more are taken`));
+      const why = `${this.waiting} commands wait for an answer, no more are taken`;
+      return Promise.reject(new Error(`Redis ${this.address}: ${why}`));
     }
     this.shareWrite();
     if (this.unanswered++ === 0) this.beginSilence();
     const link = this.linkNumber;
     return new Promise<T>((resolve, reject) => {
-      const pending = { deadline: performance.now() + this.parts.timeoutMs, reject };
+      const pending = { deadline: performance.now() + this.parts.timeoutMs, count, reject };
       this.pending.add(pending);
+      this.waiting += count;
       const settled = () => {
-        this.pending.delete(pending);
+        this.forget(pending);
         if (this.full) this.isFull();
         if (link !== this.linkNumber) return;
         this.unanswered -= 1;
@@ -222,6 +230,7 @@ export class Connection {
     this.redis.stream?.destroy();
     for (const { reject } of this.pending) reject(new Error(`Redis ${this.address}: stopped`));
     this.pending.clear();
+    this.waiting = 0;
   }
 
   /** The command, with what ioredis throws turned into a rejection. */
@@ -281,9 +290,13 @@ export class Connection {
   private expire(now: number): void {
     for (const pending of this.pending) {
       if (pending.deadline > now) return;
-      this.pending.delete(pending);
+      this.forget(pending);
       pending.reject(new Error(`Redis ${this.address}: no answer in ${this.parts.timeoutMs} ms`));
     }
+  }
+
+  private forget(pending: Pending): void {
+    if (this.pending.delete(pending)) this.waiting -= pending.count;
   }
 
   private shareWrite(): void {

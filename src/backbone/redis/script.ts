@@ -12,13 +12,21 @@ export class Script {
     this.sha = createHash('sha1').update(this.lua).digest('hex');
   }
 
-  /** Rejects as `Connection.run` does; unless Redis answered with an error, it may have been executed. */
-  run(on: Connection, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  /**
+   * Rejects as `Connection.run` does; unless Redis answered with an error, it may have been executed.
+   * @param count as how many commands it counts
+   */
+  run(
+    on: Connection,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+    count = 1,
+  ): Promise<unknown> {
     return on
-      .run((redis) => redis.evalsha(this.sha, keys.length, ...keys, ...args))
+      .run((redis) => redis.evalsha(this.sha, keys.length, ...keys, ...args), count)
       .catch((error: Error) => {
         if (!error.message.startsWith('NOSCRIPT')) throw error;
-        return on.run((redis) => redis.eval(this.lua, keys.length, ...keys, ...args));
+        return on.run((redis) => redis.eval(this.lua, keys.length, ...keys, ...args), count);
       });
   }
 }

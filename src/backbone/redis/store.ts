@@ -27,7 +27,7 @@ import { parsePosition, positionText } from './position-text.ts';
 import { Script } from './script.ts';
 import { Zones } from './zones.ts';
 
-/** Keys in one MGET. */
+/** Keys in one command. */
 const CHUNK = 512;
 
 /** The store in Redis: what must be atomic is a Lua script, and the scripts' keys share a hash tag. */
@@ -36,7 +36,7 @@ export class RedisStore implements Store {
   private readonly keys: Keys;
   private readonly positionTtlMs: number;
   private readonly zones: Zones;
-  private readonly put = new Script('put-position');
+  private readonly put = new Script('put-positions');
   private readonly next = new Script('next-session');
   private readonly append_ = new Script('append');
   private readonly recover_ = new Script('recover');
@@ -51,15 +51,11 @@ export class RedisStore implements Store {
   }
 
   async putPositions(positions: readonly Position[]): Promise<void> {
-    const kept = await Promise.all(
-      positions.map((p) =>
-        this.put.run(
-          this.redis,
-          [this.keys.rider(p.rider, 'p')],
-          [p.session, p.seq, positionText(p), this.positionTtlMs],
-        ),
-      ),
-    );
+    const puts: Promise<number[]>[] = [];
+    for (let from = 0; from < positions.length; from += CHUNK) {
+      puts.push(this.putSome(positions.slice(from, from + CHUNK)));
+    }
+    const kept = (await Promise.all(puts)).flat();
     // After the positions: who finds a rider in a zone must find its position there.
     const stored = positions.map((position, i) => ({ position, entered: kept[i] === 2 }));
     await this.zones.note(stored.filter((_, i) => kept[i] !== 0));
@@ -152,6 +148,16 @@ export class RedisStore implements Store {
   async revocations(): Promise<Revocation[]> {
     const kept = await this.redis.run((redis) => redis.hgetall(this.keys.revoked()));
     return Object.entries(kept).map(([subject, text]) => ({ subject, before: Number.parseInt(text, 10) }));
+  }
+
+  private async putSome(positions: readonly Position[]): Promise<number[]> {
+    const keys: string[] = [];
+    const args: (string | number)[] = [this.positionTtlMs];
+    for (const position of positions) {
+      keys.push(this.keys.rider(position.rider, 'p'));
+      args.push(position.session, position.seq, positionText(position));
+    }
+    return (await this.put.run(this.redis, keys, args, keys.length)) as number[];
   }
 
   private async readPositions(riders: readonly string[]): Promise<(Position | undefined)[]> {
