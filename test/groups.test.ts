@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { advanced, Group, NOWHERE, type Standing } from '../src/fanout/groups.ts';
+import { advanced, Blocks, Group, NOWHERE, type Standing } from '../src/fanout/groups.ts';
 import { jsonCodec, msgpackCodec } from '../src/protocol/codec.ts';
 import type { Block, Order } from '../src/protocol/messages.ts';
 import { LIVE, LOST, type Position, STALE } from '../src/protocol/positions.ts';
@@ -164,12 +164,15 @@ describe('a group', () => {
     group.take(position('a', 1, 1), []);
     group.take(position('b', 1, 1), []);
     const standing = { since: 1, known: 1, filling: false };
-    const first = group.block(standing, jsonCodec, 5);
-    expect(group.block({ ...standing }, jsonCodec, 5).bytes).toBe(first.bytes);
-    expect(group.block(standing, msgpackCodec, 5).bytes).not.toBe(first.bytes);
-    expect(group.block(NOWHERE, jsonCodec, 5).bytes).not.toBe(first.bytes);
+    const blocks = new Blocks();
+    const block = (from: Standing, codec = jsonCodec) => blocks.of(group, from, codec, 5);
+    const first = block(standing);
+    expect(block({ ...standing, known: 2 })).toBe(first);
+    expect(block(standing, msgpackCodec)).not.toBe(first);
+    expect(block({ ...standing, filling: true })).not.toBe(first);
+    expect(block(NOWHERE)).not.toBe(first);
     group.take(position('a', 1, 2), []);
-    expect(group.block(standing, jsonCodec, 5).bytes).not.toBe(first.bytes);
+    expect(block(standing)).not.toBe(first);
   });
 
   it('says live, stale, lost, and then lets the rider go', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CreditWindow } from '../src/edge/credit-window.ts';
 import { Outbox, type Socket } from '../src/edge/outbox.ts';
-import { Group, NOWHERE } from '../src/fanout/groups.ts';
+import { Blocks, Group, NOWHERE } from '../src/fanout/groups.ts';
 import type { Subscription } from '../src/fanout/subscription.ts';
 import { Counts } from '../src/observe/metrics.ts';
 import { jsonCodec } from '../src/protocol/codec.ts';
@@ -45,7 +45,8 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
 function zone(out: Outbox, riders: number, minIntervalMs = 0): Subscription {
   const group = new Group(7, true, BLOCK);
   for (let i = 0; i < riders; i++) arrive(group, i);
-  const watch = { subscriber: out, w: 1, group, minIntervalMs, standing: NOWHERE, dueAt: 0, offset: 0 };
+  const start = { standing: NOWHERE, marked: false, dueAt: 0, offset: 0 };
+  const watch = { subscriber: out, w: 1, group, minIntervalMs, ...start };
   out.mark(watch);
   return watch;
 }
@@ -59,11 +60,12 @@ describe('outboxes of one group', () => {
     const [one, other, third] = [outbox(), outbox(), outbox()];
     const group = new Group(7, true, 10);
     arrive(group, 0);
+    const blocks = new Blocks();
     for (const { out } of [one, other, third]) {
-      const same = { minIntervalMs: 0, standing: NOWHERE, dueAt: 0, offset: 0 };
+      const same = { minIntervalMs: 0, standing: NOWHERE, marked: false, dueAt: 0, offset: 0 };
       out.mark({ subscriber: out, w: 1, group, ...same });
       if (out === third.out) zone(out, 1);
-      out.flush(1000);
+      out.flush(1000, undefined, blocks);
     }
     expect(other.bytesSent[0]).toBe(one.bytesSent[0]);
     expect(third.bytesSent[0]).not.toBe(one.bytesSent[0]);

@@ -1,5 +1,5 @@
 /** One session's way out: control messages and events in order, positions as the newest of what is marked. */
-import { advanced, type BlockBytes, type Standing } from '../fanout/groups.ts';
+import { advanced, type BlockBytes, Blocks, type Standing } from '../fanout/groups.ts';
 import type { Subscriber, Subscription } from '../fanout/subscription.ts';
 import type { Counts } from '../observe/metrics.ts';
 import type { Audience } from '../orders/order.ts';
@@ -54,7 +54,8 @@ export class Outbox implements Subscriber {
   /** Events sent one by one, without those that a `watching` carried. */
   eventsSent = 0;
   private readonly parts: OutboxParts;
-  private readonly marked = new Set<Subscription>();
+  /** The watches that are `marked`. */
+  private readonly marked: Subscription[] = [];
   /** Of a session with packed positions. */
   private readonly packed: PackedSession | undefined;
   private full = false;
@@ -93,11 +94,16 @@ export class Outbox implements Subscriber {
   }
 
   mark(watch: Subscription): void {
-    this.marked.add(watch);
+    if (watch.marked) return;
+    watch.marked = true;
+    this.marked.push(watch);
   }
 
   unmark(watch: Subscription): void {
-    this.marked.delete(watch);
+    if (watch.marked) {
+      watch.marked = false;
+      this.sweep();
+    }
     this.packed?.left(watch);
   }
 
@@ -106,13 +112,13 @@ export class Outbox implements Subscriber {
     this.parts.forget(watch.w);
   }
 
-  flush(at: number, every?: number): boolean {
-    if (this.marked.size === 0) return false;
+  flush(at: number, every?: number, blocks = new Blocks()): boolean {
+    if (this.marked.length === 0) return false;
     if (this.lagging) {
       this.parts.counts.laggingFlushes++;
       return false;
     }
-    const sending = this.due(at);
+    const sending = this.due(at, blocks);
     if (sending.length > 0 && this.writePositions(at, sending, every)) {
       this.parts.counts.positionFrames++;
       this.parts.counts.positionBlocks += sending.length;
@@ -124,24 +130,33 @@ export class Outbox implements Subscriber {
           Math.min(watch.dueAt, at) + watch.minIntervalMs,
           at + watch.minIntervalMs * ON_TIME,
         );
-        if (!block.more) this.marked.delete(watch);
+        watch.marked = block.more;
       }
     }
-    return this.marked.size > 0 && !this.lagging;
+    this.sweep();
+    return this.marked.length > 0 && !this.lagging;
+  }
+
+  /** Takes out those that are marked no more. By pop: the list is emptied and filled again with every frame. */
+  private sweep(): void {
+    const { marked } = this;
+    let kept = 0;
+    for (const watch of marked) if (watch.marked) marked[kept++] = watch;
+    while (marked.length > kept) marked.pop();
   }
 
   /** The blocks of what is marked and may go now. */
-  private due(at: number): Sending[] {
+  private due(at: number, blocks: Blocks): Sending[] {
     const sending: Sending[] = [];
     for (const watch of this.marked) {
       if (watch.standing.since >= watch.group.clock) {
-        this.marked.delete(watch);
+        watch.marked = false;
         continue;
       }
       const wait = watch.dueAt - at;
       if (wait > 0 && wait <= watch.minIntervalMs) continue; // more: the clock was set back
       if (this.packed?.isTwin(watch, sending)) continue; // has what the other is sent
-      const block = watch.group.block(watch.standing, this.codec, at);
+      const block = blocks.of(watch.group, watch.standing, this.codec, at);
       sending.push({ watch, block, standing: advanced(watch.standing, block, watch.group.clock) });
     }
     return sending;

@@ -68,6 +68,7 @@ export function begin(
     w: options.w,
     minIntervalMs: options.minIntervalMs,
     standing: NOWHERE,
+    marked: false,
     dueAt: at + options.minIntervalMs,
     offset: extra.cursor?.offset ?? 0,
   };

@@ -73,6 +73,41 @@ export function advanced(
   return { since: block.upTo, known: block.full ? clock : before.known, filling: block.more };
 }
 
+/** A block, and for whom it is right. */
+interface Made {
+  readonly since: number;
+  readonly filling: boolean;
+  readonly full: boolean;
+  readonly clock: number;
+  readonly codec: Codec;
+  readonly block: BlockBytes;
+}
+
+/**
+ * The blocks of one flush, encoded once for all who stand alike. Forgotten with it: what is kept until the next change
+ * outlives the young generation, and is garbage of the expensive kind.
+ */
+export class Blocks {
+  private readonly made = new Map<Group, Made[]>();
+
+  /** The block for a watcher of the group who stands there; made if it is the first. */
+  of(group: Group, from: Standing, codec: Codec, at: number): BlockBytes {
+    const known = this.made.get(group);
+    const { clock } = group;
+    const { since, filling } = from;
+    const full = group.needsFull(from);
+    for (const one of known ?? []) {
+      const alike = one.since === since && one.filling === filling && one.full === full;
+      if (alike && one.codec === codec && one.clock === clock) return one.block;
+    }
+    const block = group.block(from, codec, at);
+    const one = { since, filling, full, clock, codec, block };
+    if (known === undefined) this.made.set(group, [one]);
+    else known.push(one);
+    return block;
+  }
+}
+
 const packer = new Packer();
 const MAX_GONE = 1000;
 /** ms after which a position is sent though the predicted dot is right: silence must not look like a lost link. */
@@ -97,9 +132,6 @@ export class Group {
   private readonly bound: number;
   /** A watcher is sent packed positions, so what was shown before is kept. */
   private packing = false;
-  private cache: { since: number; full: boolean; filling: boolean; codec: Codec; block: BlockBytes }[] = [];
-  private cacheAt = -1;
-  private cacheClock = -1;
 
   /** @param named whether refs are introduced with the rider's id (zones and partners) or stay bare (orders) */
   constructor(number: number, named: boolean, limit: number, bound = 0) {
@@ -251,24 +283,12 @@ export class Group {
     return this.clock !== clock;
   }
 
-  /** What changed for a watcher, encoded; shared by all who stand at the same clock. `at` stamps the frame. */
+  /** What changed for a watcher, encoded. `at` stamps the frame. */
   block(from: Standing, codec: Codec, at: number): BlockBytes {
-    if (this.cacheAt !== at || this.cacheClock !== this.clock) {
-      this.cache = [];
-      this.cacheAt = at;
-      this.cacheClock = this.clock;
-    }
-    const full = this.needsFull(from);
-    for (const entry of this.cache) {
-      const same = entry.since === from.since && entry.full === full && entry.filling === from.filling;
-      if (same && entry.codec === codec) return entry.block;
-    }
     const { block, ...rest } = this.changes(from, at, codec.packed);
     const [, , rows, ...others] = block as readonly unknown[];
-    const bare = !full && others.length === 0 && rows instanceof Uint8Array;
-    const made = { bytes: bare ? rows : codec.encode(block), bare, ...rest };
-    this.cache.push({ since: from.since, full, filling: from.filling, codec, block: made });
-    return made;
+    const bare = !rest.full && others.length === 0 && rows instanceof Uint8Array;
+    return { bytes: bare ? rows : codec.encode(block), bare, ...rest };
   }
 
   /**
@@ -324,7 +344,8 @@ export class Group {
     return bytes as unknown as Block[2];
   }
 
-  private needsFull(standing: Standing): boolean {
+  /** Whether a watcher who stands there has to be told everything anew. */
+  needsFull(standing: Standing): boolean {
     return standing.since === 0 || Math.max(standing.since, standing.known) < this.goneFloor;
   }
 }

@@ -2,7 +2,7 @@
 import type { Audience } from '../orders/order.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { GatewayMessage } from '../protocol/messages.ts';
-import type { Group, Standing } from './groups.ts';
+import type { Blocks, Group, Standing } from './groups.ts';
 
 /** A session as the fan-out sees it. Nothing here may be called from inside another socket's handler. */
 export interface Subscriber {
@@ -19,8 +19,9 @@ export interface Subscriber {
   /**
    * Sends one frame with all that is marked, unless the session is lagging. True: come back next tick.
    * @param every ms between such frames, where that is longer than it should be: told to the client
+   * @param blocks what others are sent at the same moment
    */
-  flush(at: number, every?: number): boolean;
+  flush(at: number, every?: number, blocks?: Blocks): boolean;
   /** The client left the watch. */
   unmark(watch: Subscription): void;
   /** The watch is over on the gateway's side. */
@@ -37,6 +38,8 @@ export interface Subscription {
   readonly minIntervalMs: number;
   /** What it was last sent; see groups.ts. */
   standing: Standing;
+  /** It may have something to send with its subscriber's next flush. */
+  marked: boolean;
   /** When the next position frame may go, ms since epoch. */
   dueAt: number;
   /** Order channels: the offset up to which events were sent. */

@@ -1,11 +1,17 @@
 /** What this node has to publish: orders at once, zones and partners one message per channel and tick. */
 import type { Bus } from '../backbone/bus.ts';
 import { type Departure, encodeBus, type FleetEntry } from '../protocol/bus-messages.ts';
-import type { PositionRecord } from '../protocol/positions.ts';
+import { type Position, toRecord } from '../protocol/positions.ts';
+
+/** Kept as it is until it goes: a record made earlier would only be one more object to outlive a garbage collection. */
+interface Entry {
+  readonly position: Position;
+  readonly orders: readonly string[];
+}
 
 interface Fleet {
   /** Newest per rider. */
-  readonly entries: Map<string, FleetEntry>;
+  readonly entries: Map<string, Entry>;
   readonly left: Departure[];
 }
 
@@ -13,7 +19,7 @@ export class Batches {
   private readonly bus: Bus;
   private readonly failed: () => void;
   /** Newest per order channel. */
-  private orders = new Map<string, PositionRecord>();
+  private orders = new Map<string, Position>();
   private fleets = new Map<string, Fleet>();
 
   /** @param failed called for every message the bus did not confirm; the next position heals it */
@@ -22,12 +28,13 @@ export class Batches {
     this.failed = failed;
   }
 
-  now(channel: string, record: PositionRecord): void {
-    this.orders.set(channel, record);
+  now(channel: string, position: Position): void {
+    this.orders.set(channel, position);
   }
 
-  tick(channel: string, entry: FleetEntry): void {
-    this.fleet(channel).entries.set(entry[0][0], entry);
+  /** @param orders ids of the orders that channel may know of */
+  tick(channel: string, position: Position, orders: readonly string[]): void {
+    this.fleet(channel).entries.set(position.rider, { position, orders });
   }
 
   left(channel: string, departure: Departure): void {
@@ -41,7 +48,7 @@ export class Batches {
     if (orders.size === 0) return;
     this.orders = new Map();
     for (const [channel, position] of orders)
-      this.publish(channel, encodeBus({ kind: 'position', position }));
+      this.publish(channel, encodeBus({ kind: 'position', position: toRecord(position) }));
   }
 
   flushTick(): void {
@@ -50,7 +57,11 @@ export class Batches {
     if (fleets.size === 0) return;
     this.fleets = new Map();
     for (const [channel, { entries, left }] of fleets) {
-      this.publish(channel, encodeBus({ kind: 'fleet', entries: [...entries.values()], left }));
+      const records = Array.from(
+        entries.values(),
+        ({ position, orders }): FleetEntry => [toRecord(position), [...orders]],
+      );
+      this.publish(channel, encodeBus({ kind: 'fleet', entries: records, left }));
     }
   }
 

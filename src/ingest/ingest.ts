@@ -7,7 +7,7 @@ import type { OrderRecord } from '../orders/order.ts';
 import { decodeBus, encodeBus } from '../protocol/bus-messages.ts';
 import { channelName, parseChannel } from '../protocol/channel.ts';
 import type { Ping, Refusal } from '../protocol/messages.ts';
-import { type Position, toRecord } from '../protocol/positions.ts';
+import type { Position } from '../protocol/positions.ts';
 import { Batches } from './batches.ts';
 import { Rider, type RiderRules } from './rider.ts';
 
@@ -82,6 +82,7 @@ const ACK_SLICE = 64;
 /** How long a rider without a socket is held after a ping over HTTP. */
 const HOLD_MS = 60_000;
 const MAX_REFUSED = 100;
+const NONE: readonly string[] = [];
 
 export class Ingest {
   private readonly parts: IngestParts;
@@ -275,14 +276,15 @@ export class Ingest {
   }
 
   private publish(rider: Rider, position: Position, left: string | undefined): void {
-    const record = toRecord(position);
-    const ids = rider.orders.map((order) => order.id);
     for (const order of rider.orders) {
-      this.batches.now(channelName('order', order.id), record);
+      this.batches.now(channelName('order', order.id), position);
       if (this.parts.partnerSees(order))
-        this.batches.tick(channelName('partner', order.partner), [record, []]);
+        this.batches.tick(channelName('partner', order.partner), position, NONE);
     }
-    if (position.zone !== null) this.batches.tick(channelName('zone', position.zone), [record, ids]);
+    if (position.zone !== null) {
+      const ids = rider.orders.length === 0 ? NONE : rider.orders.map((order) => order.id);
+      this.batches.tick(channelName('zone', position.zone), position, ids);
+    }
     if (left !== undefined)
       this.batches.left(channelName('zone', left), [rider.id, position.session, position.seq]);
   }

@@ -4,7 +4,7 @@ import { msgpack } from '../../client-sdk/src/msgpack.ts';
 import { CreditWindow } from '../../src/edge/credit-window.ts';
 import { Outbox, type Socket } from '../../src/edge/outbox.ts';
 import { begin, markBehind, restart } from '../../src/fanout/channel.ts';
-import { advanced, type Group, NOWHERE, type Standing } from '../../src/fanout/groups.ts';
+import { advanced, Blocks, type Group, NOWHERE, type Standing } from '../../src/fanout/groups.ts';
 import type { Subscription } from '../../src/fanout/subscription.ts';
 import { Counts } from '../../src/observe/metrics.ts';
 import { msgpackCodec, pack, packedCodec } from '../../src/protocol/codec.ts';
@@ -127,7 +127,7 @@ export class PackedClient {
 
   flush(every?: number): void {
     markBehind(this.subscriptions.values());
-    this.outbox.flush(this.world.now, every);
+    this.outbox.flush(this.world.now, every, this.world.blocks);
   }
 
   /** Reads all that waits. */
@@ -141,7 +141,7 @@ export class PackedClient {
   settle(): void {
     const behind = () => [...this.subscriptions.values()].some((s) => s.standing.since < s.group.clock);
     for (let i = 0; i < 100 && behind(); i++) {
-      this.world.now += 1000;
+      this.world.pass(1000);
       this.read();
       this.flush();
     }
@@ -180,6 +180,8 @@ export class PackedClient {
 
 export class World {
   now = START;
+  /** What was encoded at this moment. */
+  blocks = new Blocks();
   readonly groups: readonly Group[];
   readonly clients: readonly PackedClient[];
   private readonly named: boolean;
@@ -198,8 +200,13 @@ export class World {
     if (step.do === 'ping') this.ping(this.groups[step.of]!, step.rider, step);
     else if (step.do === 'leave') this.groups[step.of]!.leave(`r${step.rider}`, 'left');
     else if (step.do === 'sweep') this.groups[step.of]!.sweep(this.now + step.ms, AGES);
-    else if (step.do === 'pass') this.now += step.ms;
+    else if (step.do === 'pass') this.pass(step.ms);
     else this.act(this.clients[step.who]!, step);
+  }
+
+  pass(ms: number): void {
+    this.now += ms;
+    this.blocks = new Blocks();
   }
 
   settle(): void {
