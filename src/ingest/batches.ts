@@ -1,19 +1,20 @@
 /** What this node has to publish: orders at once, zones and partners one message per channel and tick. */
 import type { Bus } from '../backbone/bus.ts';
 import { type Departure, encodeBus, type FleetEntry } from '../protocol/bus-messages.ts';
+import { channelName } from '../protocol/channel.ts';
 import { type Position, toRecord } from '../protocol/positions.ts';
-
-/** Kept as it is until it goes: a record made earlier would only be one more object to outlive a garbage collection. */
-interface Entry {
-  readonly position: Position;
-  readonly orders: readonly string[];
-}
+import type { Rider } from './rider.ts';
 
 interface Fleet {
-  /** Newest per rider. */
-  readonly entries: Map<string, Entry>;
+  /** Each goes with where it is by then: what is kept here is little, for it outlives the young generation. */
+  readonly riders: Set<Rider>;
   readonly left: Departure[];
+  /** Its watchers may know which orders a rider has. */
+  readonly knowsOrders: boolean;
 }
+
+const ANYBODY = encodeBus({ kind: 'fleet', entries: [], left: [] });
+const MAX_UNHEARD = 10_000;
 
 export class Batches {
   private readonly bus: Bus;
@@ -21,6 +22,8 @@ export class Batches {
   /** Newest per order channel. */
   private orders = new Map<string, Position>();
   private fleets = new Map<string, Fleet>();
+  /** Zones and partners that no node listened to when they were last told something. */
+  private readonly unheard = new Set<string>();
 
   /** @param failed called for every message the bus did not confirm; the next position heals it */
   constructor(bus: Bus, failed: () => void) {
@@ -28,19 +31,24 @@ export class Batches {
     this.failed = failed;
   }
 
-  now(channel: string, position: Position): void {
-    this.orders.set(channel, position);
+  order(order: string, position: Position): void {
+    this.orders.set(channelName('order', order), position);
   }
 
-  /** @param orders ids of the orders that channel may know of */
-  tick(channel: string, position: Position, orders: readonly string[]): void {
-    this.fleet(channel).entries.set(position.rider, { position, orders });
+  zone(zone: string, rider: Rider): void {
+    this.fleet(channelName('zone', zone), true).riders.add(rider);
   }
 
-  left(channel: string, departure: Departure): void {
-    const fleet = this.fleet(channel);
-    fleet.entries.delete(departure[0]);
-    fleet.left.push(departure);
+  partner(partner: string, rider: Rider): void {
+    this.fleet(channelName('partner', partner), false).riders.add(rider);
+  }
+
+  /** It left the zone, by its newest position. */
+  left(zone: string, rider: Rider): void {
+    const fleet = this.fleet(channelName('zone', zone), true);
+    const { session, seq } = rider.newest!;
+    fleet.riders.delete(rider);
+    fleet.left.push([rider.id, session, seq]);
   }
 
   flushNow(): void {
@@ -56,19 +64,33 @@ export class Batches {
     const fleets = this.fleets;
     if (fleets.size === 0) return;
     this.fleets = new Map();
-    for (const [channel, { entries, left }] of fleets) {
-      const records = Array.from(
-        entries.values(),
-        ({ position, orders }): FleetEntry => [toRecord(position), [...orders]],
-      );
-      this.publish(channel, encodeBus({ kind: 'fleet', entries: records, left }));
+    for (const [channel, { riders, left, knowsOrders }] of fleets) {
+      const encoded = () => {
+        const entries = Array.from(riders, (rider): FleetEntry => {
+          const ids = knowsOrders ? rider.orders.map((order) => order.id) : [];
+          return [toRecord(rider.newest!), ids];
+        });
+        return encodeBus({ kind: 'fleet', entries, left });
+      };
+      this.tell(channel, encoded).catch(this.failed);
     }
   }
 
-  private fleet(channel: string): Fleet {
+  /** Nobody is told at length who does not listen: where nobody did the last time, an empty message asks first. */
+  private async tell(channel: string, encoded: () => Uint8Array): Promise<void> {
+    if (this.unheard.has(channel)) {
+      if ((await this.bus.publish(channel, ANYBODY)) === 0) return;
+      this.unheard.delete(channel);
+    }
+    if ((await this.bus.publish(channel, encoded())) > 0) return;
+    if (this.unheard.size >= MAX_UNHEARD) this.unheard.clear(); // costs a message each
+    this.unheard.add(channel);
+  }
+
+  private fleet(channel: string, knowsOrders: boolean): Fleet {
     let fleet = this.fleets.get(channel);
     if (fleet === undefined) {
-      fleet = { entries: new Map(), left: [] };
+      fleet = { riders: new Set(), left: [], knowsOrders };
       this.fleets.set(channel, fleet);
     }
     return fleet;

@@ -82,7 +82,6 @@ const ACK_SLICE = 64;
 /** How long a rider without a socket is held after a ping over HTTP. */
 const HOLD_MS = 60_000;
 const MAX_REFUSED = 100;
-const NONE: readonly string[] = [];
 
 export class Ingest {
   private readonly parts: IngestParts;
@@ -277,16 +276,11 @@ export class Ingest {
 
   private publish(rider: Rider, position: Position, left: string | undefined): void {
     for (const order of rider.orders) {
-      this.batches.now(channelName('order', order.id), position);
-      if (this.parts.partnerSees(order))
-        this.batches.tick(channelName('partner', order.partner), position, NONE);
+      this.batches.order(order.id, position);
+      if (this.parts.partnerSees(order)) this.batches.partner(order.partner, rider);
     }
-    if (position.zone !== null) {
-      const ids = rider.orders.length === 0 ? NONE : rider.orders.map((order) => order.id);
-      this.batches.tick(channelName('zone', position.zone), position, ids);
-    }
-    if (left !== undefined)
-      this.batches.left(channelName('zone', left), [rider.id, position.session, position.seq]);
+    if (position.zone !== null) this.batches.zone(position.zone, rider);
+    if (left !== undefined) this.batches.left(left, rider);
   }
 
   /** Stores and publishes the newest of every rider that moved; a failed write is tried again on the tick. */
