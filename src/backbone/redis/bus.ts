@@ -144,8 +144,12 @@ export class RedisBus implements Bus {
     for (let from = 0; from < all.length; from += CHUNK) {
       const some = all.slice(from, from + CHUNK);
       this.sendSome(some).then(
-        (heard) => some.forEach((message, i) => message.heard(heard[i]!)),
-        (error) => some.forEach((message) => message.failed(error)),
+        (heard) => {
+          for (const [i, message] of some.entries()) message.heard(heard[i]!);
+        },
+        (error) => {
+          for (const message of some) message.failed(error);
+        },
       );
     }
   }
