@@ -9,6 +9,7 @@ const INTERNAL = [
   'check',
   'emit',
   'follow',
+  'frameSize',
   'heardAt',
   'lastWatch',
   'mute',

@@ -61,7 +61,7 @@ const schema = z.object({
   helloTimeoutMs: whole(5000, 500, 60_000, 'ms a new socket has for its hello'),
   frameBytes: whole(65_536, 1024, 1_048_576, 'largest frame or HTTP body taken, bytes'),
   framesPerSecond: whole(20, 1, 10_000, 'frames a second a session may send, sustained; ten seconds of it at once'),
-  maxWatches: whole(200, 1, 100_000, 'watches a session may hold'),
+  maxWatches: whole(200, 1, 10_000, 'watches a session may hold'),
   maxSessions: whole(100_000, 1, 10_000_000, 'sessions on this node'),
   connectsPerSecond: whole(5000, 1, 1_000_000, 'new sessions a second, sustained, and at once; the rest is answered 503 with Retry-After'),
   maxSessionsPerSubject: whole(50, 1, 1_000_000, 'sessions of one subject and role on this node'),

@@ -123,7 +123,8 @@ describe('the hub', () => {
           if (s.do === 'watch') {
             const zone = `zone:${s.zone}`;
             const outcome = await hub.watch(new Watcher(), OPERATOR, { w: 1, channel: zone });
-            if (outcome.ok) watching.push({ zone, leave: outcome.leave });
+            if (!outcome.ok) continue;
+            watching.push({ zone, leave: () => hub.unwatch(zone, outcome.subscription) });
           } else if (s.do === 'leave') watching.splice(s.which, 1)[0]?.leave();
           else await vi.advanceTimersByTimeAsync(s.ms);
           for (const { zone } of watching) expect(joined.has(zone)).toBe(true);

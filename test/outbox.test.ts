@@ -30,13 +30,15 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
     },
     codec: jsonCodec,
     audience: 'operator',
-    counts: new Counts(),
-    now: () => clock.at,
+    node: { counts: new Counts(), now: () => clock.at },
     window: creditFrames === undefined ? undefined : new CreditWindow(creditFrames, creditBytes),
-    later: () => told.later++,
-    behind: () => told.behind++,
-    forget() {},
-    started() {},
+    host: {
+      later: () => told.later++,
+      answerable() {},
+      behind: () => told.behind++,
+      forget() {},
+      started() {},
+    },
   });
   return { out, frames, bytesSent, told, clock, wire };
 }

@@ -46,11 +46,10 @@ export interface Dialect {
   introduce?(buffer: Buffer, from: number, to: number, eye: Eye): void;
   /** The number of the order event that a message is; 0: it is none. */
   event(buffer: Buffer, from: number, to: number): number;
-  /** What a watcher sends back so many ms after it had so many frames, or bytes of them. */
+  /** What a watcher sends back when it had so many frames, or bytes of them. */
   readonly credit?: {
     readonly frames: number;
     readonly bytes: number;
-    readonly afterMs: number;
     frame(handled: number): Buffer;
   };
 }

@@ -27,7 +27,6 @@ export class Watcher {
   private credited = 0;
   /** Bytes of the frames handled since. */
   private uncredited = 0;
-  private creditDue = false;
 
   constructor(dialect: Dialect, tally: Tally, sight: Sight | undefined) {
     this.dialect = dialect;
@@ -106,16 +105,12 @@ export class Watcher {
     this.event = event;
   }
 
-  private credit({ frames, bytes, afterMs, frame }: NonNullable<Dialect['credit']>, size: number): void {
+  private credit({ frames, bytes, frame }: NonNullable<Dialect['credit']>, size: number): void {
     this.handled++;
     this.uncredited += size;
-    if (this.creditDue || (this.handled - this.credited < frames && this.uncredited < bytes)) return;
-    this.creditDue = true;
-    setTimeout(() => {
-      this.creditDue = false;
-      this.credited = this.handled;
-      this.uncredited = 0;
-      this.wire!.send(frame(this.handled));
-    }, afterMs);
+    if (this.handled - this.credited < frames && this.uncredited < bytes) return;
+    this.credited = this.handled;
+    this.uncredited = 0;
+    this.wire!.send(frame(this.handled));
   }
 }

@@ -2,15 +2,21 @@
 import { fileURLToPath } from 'node:url';
 import { launch, launchRedis, type Process } from '../../loadtest/processes.ts';
 import { LOAD_CORE, pin, SERVER_CORE } from '../cores.ts';
+import { collecting } from './memory.ts';
 import type { System } from './system.ts';
 
 /** Runs one of them on the server's core, ready as its URL. */
 export async function launchServer(file: string, env: Record<string, string>): Promise<Process<string>> {
   const path = fileURLToPath(new URL(`../servers/${file}.js`, import.meta.url));
-  const server = await launch(process.execPath, [path], { PATH: process.env.PATH, ...env }, (line) => {
-    const port = /^listens on (\d+)/.exec(line)?.[1];
-    return port === undefined ? undefined : `http://127.0.0.1:${port}`;
-  });
+  const server = await launch(
+    process.execPath,
+    [path],
+    { PATH: process.env.PATH, ...collecting, ...env },
+    (line) => {
+      const port = /^listens on (\d+)/.exec(line)?.[1];
+      return port === undefined ? undefined : `http://127.0.0.1:${port}`;
+    },
+  );
   pin(server.pid, SERVER_CORE);
   return server;
 }

@@ -8,6 +8,7 @@ import { launchGateway, launchRedis, type Process } from '../../loadtest/process
 import { Company } from '../company.ts';
 import { LOAD_CORE, pin, SERVER_CORE } from '../cores.ts';
 import { CENTER, HALF_SIDE } from '../load/motion.ts';
+import { collecting } from './memory.ts';
 import type { Shape, Stand, System } from './system.ts';
 
 export interface RidecastOptions {
@@ -46,7 +47,12 @@ async function start(
       pids.redis = server.pid;
       store.REDIS_URL = server.ready;
     }
-    const gateway = await launchGateway(MAIN, { ...store, ...environment(shape, secret, zones), ...env });
+    const gateway = await launchGateway(MAIN, {
+      ...collecting,
+      ...store,
+      ...environment(shape, secret, zones),
+      ...env,
+    });
     started.push(gateway);
     pin(gateway.pid, SERVER_CORE);
     pids.server = gateway.pid;

@@ -6,7 +6,7 @@ import { liveness } from './liveness.ts';
 import { page } from './page.ts';
 import { webSocket } from './socket.ts';
 import { timer } from './timer.ts';
-import type { Client, ClientError, ClientEvents, Codec, Link, Options, Reason, State } from './types.ts';
+import type { Client, ClientError, ClientEvents, Codec, Link, Off, Options, Reason, State } from './types.ts';
 import { type ClientMessage, type Core, fault, type GatewayMessage, type Hello, type Word } from './wire.ts';
 
 /** Covers token, open and welcome, ms. */
@@ -52,7 +52,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
     info: { state: 'connecting', attempt: 0 },
     welcome: undefined,
     heardAt: 0,
-    size: 0,
+    frameSize: 0,
     skew: 0,
     lastWatch: 0,
     parts: new Set(),
@@ -62,12 +62,11 @@ export function connect(url: string | (() => string | Promise<string>), options:
       while (core.info.state !== 'live') {
         const { state, reason } = core.info;
         if (state === 'closed') throw fault(0, reason!);
-        await new Promise<void>((changed) => {
-          const off = on('state', () => {
-            off();
-            changed();
-          });
+        let off: Off;
+        await new Promise((changed) => {
+          off = on('state', changed);
         });
+        off!();
       }
     },
     send: (message) => core.welcome && send(message),
@@ -148,7 +147,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   // A text we cannot make sense of costs that text: the next gap check heals what it held. What follows a binary frame
   // may be told against it.
   function hear(data: string | ArrayBuffer): void {
-    core.size = typeof data === 'string' ? data.length : data.byteLength;
+    core.frameSize = (data as string).length ?? (data as ArrayBuffer).byteLength;
     if (!guarded(() => take(decode(data))) && typeof data !== 'string') lose('protocol');
   }
 

@@ -41,9 +41,8 @@ export function freshness(
       const now = heard();
       if (!now) return;
       const silent = core.now() - now[1];
-      const limit = silent < staleMs ? staleMs : LOST * staleMs;
-      const byAge = silent < staleMs ? 0 : silent < limit ? 1 : 2;
-      next(byAge < 2 ? fresh.check : undefined, limit - silent);
+      const byAge = silent < staleMs ? 0 : silent < LOST * staleMs ? 1 : 2;
+      next(byAge < 2 ? fresh.check : undefined, (byAge ? LOST : 1) * staleMs - silent);
       become(words[Math.max(byAge, now[0])]!);
     },
     end(last: Freshness) {

@@ -38,7 +38,7 @@ export interface Core extends Client {
   /** `now()` when the last frame of the live link arrived. */
   heardAt: number;
   /** Of the frame that is being handled: bytes, or UTF-16 units. */
-  size: number;
+  frameSize: number;
   /** The gateway's clock minus this device's, ms. Wall clock on purpose: it goes on while the device sleeps. */
   skew: number;
   /** Newest measured round trip, ms. */

@@ -362,36 +362,29 @@ describe('liveness', () => {
 describe('credit', () => {
   const frame = { t: 'positions', at: 1, b: [] } as const;
   const window = { frames: 8, bytes: 4000 };
-  it('is told 100 ms after half of the frames, cumulative', async () => {
+  it('is told after half of the frames, cumulative', async () => {
     const r = rig();
     const link = await r.welcome({ credit: window });
     for (let n = 0; n < 3; n++) link.give({ ...frame, b: [] });
-    await settle(1000);
     expect(link.of('credit')).toEqual([]);
-    for (let n = 0; n < 3; n++) link.give({ ...frame, b: [] });
-    expect(link.of('credit')).toEqual([]);
-    await settle(100);
-    expect(link.of('credit')).toEqual([{ t: 'credit', n: 6 }]);
+    link.give({ ...frame, b: [] });
+    expect(link.of('credit')).toEqual([{ t: 'credit', n: 4 }]);
     for (let n = 0; n < 4; n++) link.give({ ...frame, b: [] });
-    await settle(100);
-    expect(link.of('credit').slice(1)).toEqual([{ t: 'credit', n: 10 }]);
+    expect(link.of('credit').slice(1)).toEqual([{ t: 'credit', n: 8 }]);
   });
 
   it('is told after a quarter of the bytes', async () => {
     const r = rig();
-    const link = await r.welcome({ credit: window });
+    const link = await r.welcome({ credit: { frames: 100, bytes: 4000 } });
     const big = (size: number): GatewayMessage => ({
       ...frame,
       b: [[1, 0, [], [[1, 'x'.repeat(size), []]]]],
     });
     link.give(big(400));
-    await settle(1000);
     expect(link.of('credit')).toEqual([]);
     link.give(big(600));
-    await settle(100);
     expect(link.of('credit')).toEqual([{ t: 'credit', n: 2 }]);
     link.give(big(400));
-    await settle(1000);
     expect(link.of('credit')).toHaveLength(1);
   });
 
@@ -411,7 +404,6 @@ describe('credit', () => {
     await settle(5000);
     const link = await r.welcome({ credit: { frames: 2, bytes: 4000 } });
     link.give({ ...frame, b: [] });
-    await settle(100);
     expect(link.of('credit')).toEqual([{ t: 'credit', n: 1 }]);
   });
 });

@@ -22,13 +22,6 @@ export interface HelloParts {
   };
 }
 
-/** A session's place among those of its subject, and its rider if it is one. `leave` gives both back. */
-export interface Admitted {
-  readonly ok: true;
-  readonly rider: Opened | undefined;
-  leave(): void;
-}
-
 /** What the token grants; undefined if it grants nothing. Rejects if its keys cannot be fetched. */
 export async function verify(auth: Auth, token: string | undefined): Promise<Grant | undefined> {
   if (token === undefined) return undefined;
@@ -41,7 +34,8 @@ export async function verify(auth: Auth, token: string | undefined): Promise<Gra
 }
 
 /**
- * Lets a session in, or says with which code it closes. Rejects if the store does not answer.
+ * Lets a session in, with its rider if it is one, or says with which code it closes. Rejects if the store does not answer.
+ * Who was let in has a place among the sessions of its subject, and gives it back by `leave`.
  * @param session the rider session it goes on with
  */
 export async function admit(
@@ -49,27 +43,29 @@ export async function admit(
   session: number | undefined,
   link: RiderLink,
   { ingest, subjects }: HelloParts,
-): Promise<Admitted | { ok: false; code: CloseCode }> {
+): Promise<{ ok: true; rider: Opened | undefined } | { ok: false; code: CloseCode }> {
   const subject = subjectOf(grant);
   if (!subjects.enter(subject)) return { ok: false, code: CloseCodes.sessions };
-  const leave = () => subjects.leave(subject);
-  if (grant.role !== 'rider') return { ok: true, rider: undefined, leave };
-  const rider = await ingest.open(grant.sub, session, link).catch((error) => {
-    leave();
-    throw error;
-  });
-  if (rider === undefined) {
-    leave();
+  if (grant.role !== 'rider') return { ok: true, rider: undefined };
+  try {
+    const rider = await ingest.open(grant.sub, session, link);
+    if (rider !== undefined) return { ok: true, rider };
+    subjects.leave(subject);
     return { ok: false, code: CloseCodes.replaced };
+  } catch (error) {
+    subjects.leave(subject);
+    throw error;
   }
-  return {
-    ok: true,
-    rider,
-    leave() {
-      rider.close();
-      leave();
-    },
-  };
+}
+
+/** The session that was let in with this grant and this rider is over. */
+export function leave(
+  grant: Grant,
+  rider: Opened | undefined,
+  { subjects }: Pick<HelloParts, 'subjects'>,
+): void {
+  rider?.close();
+  subjects.leave(subjectOf(grant));
 }
 
 /** What was agreed on: position frames in flight, if the client sends credit, and packed positions. */

@@ -18,22 +18,30 @@ export interface Socket {
   buffered(): number;
 }
 
+/** The session, as its outbox needs it. */
+export interface Host {
+  /** Something is left for the next tick. */
+  later(): void;
+  /** A frame went out that the client may answer with a frame of its own. */
+  answerable(): void;
+  /** A message that must not be lost could not be sent. */
+  behind(): void;
+  /** A watch is over. */
+  forget(w: number): void;
+  /** A watch starts, or starts again, with the log up to that offset; zones and partners have none. */
+  started(w: number, offset: number | undefined): void;
+}
+
 export interface OutboxParts {
+  readonly host: Host;
   readonly socket: Socket;
   /** The socket's, or its packed form. */
   readonly codec: Codec;
   readonly audience: Audience;
-  readonly counts: Counts;
-  readonly now: () => number;
   /** For a client that sends credit. */
   readonly window: CreditWindow | undefined;
-  /** Something is left for the next tick. */
-  readonly later: () => void;
-  /** A message that must not be lost could not be sent. */
-  readonly behind: () => void;
-  readonly forget: (w: number) => void;
-  /** A watch starts, or starts again, with the log up to that offset; zones and partners have none. */
-  readonly started: (w: number, offset: number | undefined) => void;
+  /** Of the node, the same for all its sessions. */
+  readonly node: { readonly counts: Counts; readonly now: () => number };
 }
 
 /** A block that is sent now, and where it brings its watch. */
@@ -53,29 +61,35 @@ export class Outbox implements Subscriber {
   lastSentAt: number;
   /** Events sent one by one, without those that a `watching` carried. */
   eventsSent = 0;
-  private readonly parts: OutboxParts;
+  private readonly host: Host;
+  private readonly socket: Socket;
+  private readonly node: OutboxParts['node'];
+  private readonly window: CreditWindow | undefined;
   /** The watches that are `marked`. */
   private readonly marked: Subscription[] = [];
   /** Of a session with packed positions. */
   private readonly packed: PackedSession | undefined;
   private full = false;
 
-  constructor(parts: OutboxParts) {
-    this.parts = parts;
-    this.codec = parts.codec;
-    this.packed = parts.codec.packed ? new PackedSession() : undefined;
-    this.audience = parts.audience;
-    this.lastSentAt = parts.now();
+  constructor({ host, socket, codec, audience, window, node }: OutboxParts) {
+    this.host = host;
+    this.socket = socket;
+    this.codec = codec;
+    this.audience = audience;
+    this.window = window;
+    this.node = node;
+    this.packed = codec.packed ? new PackedSession() : undefined;
+    this.lastSentAt = node.now();
   }
 
   /** Whether positions are held back: the socket's buffer is not empty, or the credit is used up. */
   get lagging(): boolean {
-    return this.full || this.parts.window?.full === true;
+    return this.full || this.window?.full === true;
   }
 
   send(message: GatewayMessage): void {
-    if (message.t === 'watching') this.parts.started(message.w, message.cursor?.offset);
-    if (!this.write(this.codec.encode(message))) this.parts.behind();
+    if (message.t === 'watching') this.host.started(message.w, message.cursor?.offset);
+    if (!this.write(this.codec.encode(message))) this.host.behind();
     else if (message.t === 'watching') this.packed?.frames.sent(message.at, message.c);
   }
 
@@ -85,7 +99,7 @@ export class Outbox implements Subscriber {
 
   sendBytes(bytes: Uint8Array): void {
     this.eventsSent++;
-    if (!this.write(bytes)) this.parts.behind();
+    if (!this.write(bytes)) this.host.behind();
   }
 
   /** Says that the gateway lives. If it cannot be sent, the client reads nothing and does not wait for it. */
@@ -109,19 +123,19 @@ export class Outbox implements Subscriber {
 
   forget(watch: Subscription): void {
     this.unmark(watch);
-    this.parts.forget(watch.w);
+    this.host.forget(watch.w);
   }
 
   flush(at: number, every?: number, blocks = new Blocks()): boolean {
     if (this.marked.length === 0) return false;
     if (this.lagging) {
-      this.parts.counts.laggingFlushes++;
+      this.node.counts.laggingFlushes++;
       return false;
     }
     const sending = this.due(at, blocks);
     if (sending.length > 0 && this.writePositions(at, sending, every)) {
-      this.parts.counts.positionFrames++;
-      this.parts.counts.positionBlocks += sending.length;
+      this.node.counts.positionFrames++;
+      this.node.counts.positionBlocks += sending.length;
       for (const { watch, block, standing } of sending) {
         watch.standing = standing;
         this.packed?.advanced(watch);
@@ -164,7 +178,7 @@ export class Outbox implements Subscriber {
 
   /** The client has handled so many position frames. More than were sent count as all. */
   credit(n: number): void {
-    this.parts.window?.credit(n);
+    this.window?.credit(n);
     this.resume();
   }
 
@@ -176,14 +190,17 @@ export class Outbox implements Subscriber {
 
   /** Nobody marks again what a chunk or a rate left over. */
   private resume(): void {
-    if (this.flush(this.parts.now())) this.parts.later();
+    if (this.flush(this.node.now())) this.host.later();
   }
 
   private writePositions(at: number, sending: readonly Sending[], every: number | undefined): boolean {
     const frame = this.frame(at, sending, every);
     if (!this.write(frame)) return false;
     this.packed?.frames.sent(at, sending.at(-1)!.watch.group.number);
-    this.parts.window?.sent(frame.length);
+    if (this.window !== undefined) {
+      this.window.sent(frame.length);
+      this.host.answerable();
+    }
     return true;
   }
 
@@ -204,10 +221,10 @@ export class Outbox implements Subscriber {
   }
 
   private write(bytes: Uint8Array): boolean {
-    const result = this.parts.socket.send(bytes, this.codec.binary);
+    const result = this.socket.send(bytes, this.codec.binary);
     if (result !== 'sent') this.full = true;
     if (result === 'dropped') return false;
-    this.lastSentAt = this.parts.now();
+    this.lastSentAt = this.node.now();
     return true;
   }
 }

@@ -3,7 +3,7 @@ import type { Revocation } from '../backbone/store.ts';
 import type { Hub } from '../fanout/hub.ts';
 import { type Grant, subjectOf } from '../fanout/visibility.ts';
 import { Bucket } from '../ingest/bucket.ts';
-import type { RiderLink } from '../ingest/ingest.ts';
+import type { Opened, RiderLink } from '../ingest/ingest.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
 import { audienceOf } from '../orders/order.ts';
 import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
@@ -13,10 +13,10 @@ import { checkClientMessage, type Problem } from '../protocol/validate.ts';
 import { EXPIRY_GRACE_MS } from './auth.ts';
 import { type Backlog, isPing } from './backlog.ts';
 import { CreditWindow } from './credit-window.ts';
-import { type Admitted, admit, type HelloParts, verify, welcome } from './hello.ts';
-import { Outbox, type Socket } from './outbox.ts';
+import { admit, type HelloParts, leave, verify, welcome } from './hello.ts';
+import { type Host, Outbox, type Socket } from './outbox.ts';
 import { splitPings } from './pings.ts';
-import { Watches } from './watches.ts';
+import { Watches, type Host as WatchesHost } from './watches.ts';
 
 export interface SessionParts extends HelloParts {
   readonly load: { readonly factor: number };
@@ -24,7 +24,7 @@ export interface SessionParts extends HelloParts {
   readonly revoked: (grant: Grant) => boolean;
   /** Where pings wait while the node is overloaded. */
   readonly backlog: Backlog<Session>;
-  readonly hub: Pick<Hub, 'watch' | 'later'>;
+  readonly hub: Pick<Hub, 'watch' | 'unwatch' | 'later'>;
   readonly counts: Counts;
   readonly config: HelloParts['config'] & {
     readonly helloTimeoutMs: number;
@@ -42,7 +42,8 @@ type State =
 interface OpenState {
   readonly phase: 'open';
   grant: Grant;
-  readonly admitted: Admitted;
+  /** For a rider. */
+  readonly rider: Opened | undefined;
   readonly outbox: Outbox;
   readonly watches: Watches;
 }
@@ -55,10 +56,11 @@ const FRAME_BURST_S = 10;
 const SHED_FROM = 4;
 const SHED_MS = 20;
 
-export class Session {
+export class Session implements Host, WatchesHost {
   private readonly socket: Socket;
   private readonly name: string;
-  private readonly header: string | undefined;
+  /** A token that came before the hello. */
+  private header: string | undefined;
   private readonly parts: SessionParts;
   private readonly frames: Bucket;
   private state: State;
@@ -121,7 +123,7 @@ export class Session {
   closed(): void {
     if (this.state.phase === 'open') {
       this.state.watches.leaveAll();
-      this.state.admitted.leave();
+      leave(this.state.grant, this.state.rider, this.parts);
     }
     this.state = { phase: 'closed' };
   }
@@ -173,7 +175,38 @@ export class Session {
     else if (this.state.phase !== 'closed') this.socket.send(codec.encode(message), codec.binary);
   }
 
-  private refuse(problem: Problem): void {
+  /** Something is left for the next tick. */
+  later(): void {
+    if (this.state.phase === 'open') this.parts.hub.later(this.state.outbox);
+  }
+
+  /** What the client was asked to answer does not count against its rate. */
+  answerable(): void {
+    this.frames.give();
+  }
+
+  /** A message that must not be lost could not be sent. */
+  behind(): void {
+    this.close(CloseCodes.behind);
+  }
+
+  /** What was begun could not be finished. */
+  failed(): void {
+    this.close(CloseCodes.overloaded);
+  }
+
+  /** A watch is over on the gateway's side. */
+  forget(w: number): void {
+    if (this.state.phase === 'open') this.state.watches.forget(w);
+  }
+
+  /** A watch starts, or starts again, with the log up to that offset. */
+  started(w: number, offset: number | undefined): void {
+    if (this.state.phase === 'open') this.state.watches.started(w, offset);
+  }
+
+  /** Says what was wrong with what came. */
+  refuse(problem: Problem): void {
     tally(this.parts.counts.refusedFrames, problem.code);
     this.send({ t: 'error', ...problem });
   }
@@ -198,7 +231,9 @@ export class Session {
   }
 
   private async hello(asked: ClientMessages['hello']): Promise<void> {
-    const grant = await verify(this.parts.auth, asked.token ?? this.header);
+    const token = asked.token ?? this.header;
+    this.header = undefined;
+    const grant = await verify(this.parts.auth, token);
     if (this.state.phase !== 'verifying') return;
     if (grant === undefined) return this.close(CloseCodes.token);
     const link: RiderLink = {
@@ -207,47 +242,37 @@ export class Session {
     };
     const admitted = await admit(grant, asked.rider?.session, link, this.parts);
     if (!admitted.ok) return this.close(admitted.code);
-    if (this.state.phase !== 'verifying') return admitted.leave();
+    const { rider } = admitted;
+    if (this.state.phase !== 'verifying') return leave(grant, rider, this.parts);
     if (this.parts.revoked(grant)) {
-      admitted.leave();
+      leave(grant, rider, this.parts);
       return this.close(CloseCodes.token);
     }
-    this.begin(asked, grant, admitted, this.state.queue);
+    this.begin(asked, grant, rider, this.state.queue);
   }
 
   /** The session is open: says welcome, then does what was asked in the meantime. */
   private begin(
     asked: ClientMessages['hello'],
     grant: Grant,
-    admitted: Admitted,
+    rider: Opened | undefined,
     queue: readonly ClientMessage[],
   ): void {
-    const { hub, counts, now, config } = this.parts;
-    const credit =
-      asked.credit === true ? { frames: config.creditFrames, bytes: config.creditBytes } : undefined;
-    const packed = asked.packed === true && this.socket.codec.binary;
+    const { parts, socket } = this;
+    const { creditFrames, creditBytes } = parts.config;
+    const credit = asked.credit === true ? { frames: creditFrames, bytes: creditBytes } : undefined;
+    const packed = asked.packed === true && socket.codec.binary;
     const outbox = new Outbox({
-      socket: this.socket,
-      codec: packed ? packedCodec : this.socket.codec,
+      host: this,
+      socket,
+      codec: packed ? packedCodec : socket.codec,
       audience: audienceOf(grant.role) ?? 'customer',
-      counts,
-      now,
       window: credit && new CreditWindow(credit.frames, credit.bytes),
-      later: () => hub.later(outbox),
-      behind: () => this.close(CloseCodes.behind),
-      forget: (w) => watches.forget(w),
-      started: (w, offset) => watches.started(w, offset),
+      node: parts,
     });
-    const watches = new Watches({
-      hub,
-      outbox,
-      counts,
-      most: config.maxWatches,
-      refuse: (problem) => this.refuse(problem),
-      failed: () => this.close(CloseCodes.overloaded),
-    });
-    this.state = { phase: 'open', grant, admitted, outbox, watches };
-    outbox.send(welcome(this.name, grant, admitted.rider, { credit, packed }, this.parts));
+    const watches = new Watches(this, outbox, parts);
+    this.state = { phase: 'open', grant, rider, outbox, watches };
+    outbox.send(welcome(this.name, grant, rider, { credit, packed }, parts));
     for (const watch of asked.watch ?? []) this.accept({ t: 'watch', ...watch });
     for (const queued of queue) this.accept(queued);
   }
@@ -268,8 +293,8 @@ export class Session {
       case 'ack':
         return open.watches.ack(received.w, received.offset);
       case 'ping':
-        if (open.admitted.rider === undefined) return this.refuse(notARider(open.grant.role));
-        return open.admitted.rider.ping(received.pings);
+        if (open.rider === undefined) return this.refuse(notARider(open.grant.role));
+        return open.rider.ping(received.pings);
       case 'beat':
         return open.outbox.beat(this.parts.now());
     }
@@ -288,7 +313,7 @@ export class Session {
   /** A batch with a bad ping in it must not be sent for ever: the good ones count, the bad ones are refused. */
   private salvage({ pings }: { pings?: unknown }): void {
     if (this.state.phase !== 'open') return;
-    const { rider } = this.state.admitted;
+    const { rider } = this.state;
     if (rider === undefined) return;
     const { good, refused } = splitPings(pings);
     for (const _ of refused) tally(this.parts.counts.pings, 'range');

@@ -15,12 +15,9 @@ import { bearer, writeAnswer } from './http.ts';
 import type { Socket } from './outbox.ts';
 import type { Session } from './session.ts';
 
+/** One field: each is a property of the native object, and there are as many of those as there are clients. */
 interface UserData {
-  readonly codec: Codec;
-  readonly header: string | undefined;
-  readonly ip: string;
-  socket: NativeSocket | undefined;
-  session: Session | undefined;
+  readonly socket: NativeSocket;
 }
 
 /** uWebSockets.js' send results. */
@@ -29,11 +26,26 @@ const DROPPED = 2;
 
 class NativeSocket implements Socket {
   readonly codec: Codec;
+  readonly ip: string;
+  session: Session | undefined;
   private ws: WebSocket<UserData> | undefined;
+  /** A token the upgrade carried. */
+  private header: string | undefined;
 
-  constructor(ws: WebSocket<UserData>, codec: Codec) {
-    this.ws = ws;
+  constructor(codec: Codec, ip: string, header: string | undefined) {
     this.codec = codec;
+    this.ip = ip;
+    this.session = undefined;
+    this.ws = undefined;
+    this.header = header;
+  }
+
+  /** The socket is open. Gives the token the upgrade carried, and keeps it no longer. */
+  opened(ws: WebSocket<UserData>): string | undefined {
+    const { header } = this;
+    this.ws = ws;
+    this.header = undefined;
+    return header;
   }
 
   send(bytes: Uint8Array, binary: boolean): 'sent' | 'buffered' | 'dropped' {
@@ -80,29 +92,35 @@ export function addWebSocket(app: TemplatedApp, path: string, parts: DoorParts):
         return writeAnswer(res, entered.answer);
       }
       const { header, ip, offered, key, extensions } = asked;
-      const data: UserData = { codec: entered, header, ip, socket: undefined, session: undefined };
-      res.upgrade(data, key, offered === '' ? '' : entered.subprotocol, extensions, context);
+      const socket = new NativeSocket(entered, ip, header);
+      res.upgrade(
+        { socket } satisfies UserData,
+        key,
+        offered === '' ? '' : entered.subprotocol,
+        extensions,
+        context,
+      );
     },
     open(ws) {
       guard(() => {
-        const data = ws.getUserData();
-        data.socket = new NativeSocket(ws, data.codec);
-        data.session = parts.opened(data.socket, data.header);
-        sessions.add(data.session);
+        const { socket } = ws.getUserData();
+        socket.session = parts.opened(socket, socket.opened(ws));
+        sessions.add(socket.session);
       });
     },
     message(ws, message, binary) {
-      guard(() => ws.getUserData().session?.message(new Uint8Array(message), binary));
+      guard(() => ws.getUserData().socket.session?.message(new Uint8Array(message), binary));
     },
     drain(ws) {
       guard(() => {
-        if (ws.getBufferedAmount() === 0) ws.getUserData().session?.drained();
+        if (ws.getBufferedAmount() === 0) ws.getUserData().socket.session?.drained();
       });
     },
     close(ws) {
       guard(() => {
-        const { ip, socket, session } = ws.getUserData();
-        socket?.closed();
+        const { socket } = ws.getUserData();
+        const { ip, session } = socket;
+        socket.closed();
         ips.leave(ip);
         if (session !== undefined) sessions.delete(session);
         session?.closed();

@@ -64,13 +64,18 @@ export interface Standing {
 /** Where a watcher stands that knows nothing. */
 export const NOWHERE: Standing = { since: 0, known: 0, filling: false };
 
-/** Where a watcher stands after a block, at the clock the block was made. */
+let last = NOWHERE;
+
+/** Where a watcher stands after a block, at the clock the block was made. Those who are brought there in turn share it. */
 export function advanced(
   before: Standing,
   block: Pick<BlockBytes, 'upTo' | 'more' | 'full'>,
   clock: number,
 ): Standing {
-  return { since: block.upTo, known: block.full ? clock : before.known, filling: block.more };
+  const [since, known, filling] = [block.upTo, block.full ? clock : before.known, block.more];
+  if (last.since !== since || last.known !== known || last.filling !== filling)
+    last = { since, known, filling };
+  return last;
 }
 
 /** A block, and for whom it is right. */

@@ -9,7 +9,7 @@ import { boundOf, type Channel, type InHub } from './channel.ts';
 import { type FleetChannelParts, PartnerChannel, ZoneChannel } from './fleet-channel.ts';
 import { Blocks } from './groups.ts';
 import { OrderChannel, type OrderChannelParts } from './order-channel.ts';
-import type { Subscriber } from './subscription.ts';
+import type { Subscriber, Subscription } from './subscription.ts';
 import { driftedOrders } from './verify.ts';
 import { type Grant, mayWatch } from './visibility.ts';
 
@@ -34,7 +34,9 @@ export interface WatchRequest {
   readonly maxError?: number;
 }
 
-export type WatchOutcome = { ok: true; leave: () => void } | { ok: false; code: ErrorCode; message: string };
+export type WatchOutcome =
+  | { ok: true; subscription: Subscription }
+  | { ok: false; code: ErrorCode; message: string };
 
 /** A channel's place in the hub. */
 interface Entry {
@@ -109,12 +111,18 @@ export class Hub {
 
   /**
    * Lets a session watch a channel. The session gets its `watching` before this resolves; from then on every
-   * event once and in order, and the newest positions. `leave` ends it and may be called more than once.
+   * event once and in order, and the newest positions. `unwatch` ends it.
    */
   async watch(subscriber: Subscriber, grant: Grant, request: WatchRequest): Promise<WatchOutcome> {
     const outcome = await this.tryWatch(subscriber, grant, request);
     tally(this.parts.counts.watches, outcome.ok ? 'granted' : outcome.code);
     return outcome;
+  }
+
+  /** Ends a watch of that channel. May be called more than once. */
+  unwatch(channel: string, subscription: Subscription): void {
+    this.entries.get(channel)?.channel.subscriptions.delete(subscription);
+    subscription.subscriber.unmark(subscription);
   }
 
   /** A message of the bus: for the channel it names, if that is watched here. Bytes nobody wrote are counted. */
@@ -196,11 +204,7 @@ export class Hub {
       };
       const subscription = await entry.channel.join(subscriber, options);
       if (subscription === undefined) return { ok: false, code: 'not_found', message: 'no such order' };
-      const leave = () => {
-        entry.channel.subscriptions.delete(subscription);
-        subscriber.unmark(subscription);
-      };
-      return { ok: true, leave };
+      return { ok: true, subscription };
     } catch {
       return {
         ok: false,

@@ -11,6 +11,11 @@ export class Bucket {
     this.tokens = burst;
   }
 
+  /** Puts one token back. */
+  give(): void {
+    this.tokens = Math.min(this.burst, this.tokens + 1);
+  }
+
   /** Takes `cost` tokens if they are there; a cost above the burst needs a full bucket. `now` in ms. */
   take(cost: number, now: number): boolean {
     this.tokens = Math.min(this.burst, this.tokens + (Math.max(0, now - this.at) / 1000) * this.rate);

@@ -79,8 +79,11 @@ export class Client {
     hub.watch(watch, GRANT, request).then((outcome) => {
       if (!outcome.ok) {
         if (this.watch === watch) this.refused = true;
-      } else if (watch.over) outcome.leave();
-      else watch.leave = outcome.leave;
+        return;
+      }
+      const leave = () => hub.unwatch(request.channel, outcome.subscription);
+      if (watch.over) leave();
+      else watch.leave = leave;
     });
   }
 

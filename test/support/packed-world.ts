@@ -91,13 +91,9 @@ export class PackedClient {
       socket: { codec: msgpackCodec, send: (bytes) => this.receive(bytes), close() {}, buffered: () => 0 },
       codec: packedCodec,
       audience: 'operator',
-      counts: new Counts(),
-      now: () => this.world.now,
+      node: { counts: new Counts(), now: () => this.world.now },
       window: new CreditWindow(2, 1e9),
-      later() {},
-      behind: () => this.dial(),
-      forget() {},
-      started() {},
+      host: { later() {}, answerable() {}, behind: () => this.dial(), forget() {}, started() {} },
     });
     this.receive(pack({ t: 'welcome' }));
   }

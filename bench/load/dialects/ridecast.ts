@@ -13,10 +13,8 @@ export interface RidecastOptions {
   readonly credit: boolean;
 }
 
-/** As the SDK does it: half of the frames the gateway lets be in flight, a moment later, ms. */
+/** As the SDK does it: half of the frames the gateway lets be in flight, or a quarter of the bytes. */
 const CREDIT_FRAMES = 4;
-const CREDIT_MS = 100;
-/** A quarter of the bytes. */
 const CREDIT_BYTES = 16_384;
 
 const EMPTY = Buffer.from(msgpackCodec.positionsFrame(0, []));
@@ -57,9 +55,7 @@ export function ridecastDialect({ secret, credit }: RidecastOptions, crowd: Crow
       for (const _ of ['c', 'its value', 'offset']) walk.skip();
       return walk.number();
     },
-    ...(credit
-      ? { credit: { frames: CREDIT_FRAMES, bytes: CREDIT_BYTES, afterMs: CREDIT_MS, frame: creditFrame } }
-      : {}),
+    ...(credit ? { credit: { frames: CREDIT_FRAMES, bytes: CREDIT_BYTES, frame: creditFrame } } : {}),
   };
 }
 
