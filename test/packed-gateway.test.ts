@@ -32,6 +32,7 @@ beforeAll(async () => {
   gateway = await testGateway({
     ZONES_FILE: zones,
     GROUP_TICK_MS: '20',
+    PINGS_PER_SECOND: '1000',
     CREDIT_FRAMES: '2',
     RECONNECT_SPREAD_MS: '20',
   });
