@@ -2,20 +2,13 @@ import { jitter, type Window, within } from './backoff.ts';
 import { credentials } from './credentials.ts';
 import { credit } from './credit.ts';
 import { emitter } from './emitter.ts';
+import { CONNECT_MS, HEALTHY_MS, SUSPEND_MS, WAKE_MS } from './limits.ts';
 import { liveness } from './liveness.ts';
 import { page } from './page.ts';
 import { webSocket } from './socket.ts';
 import { timer } from './timer.ts';
 import type { Client, ClientError, ClientEvents, Codec, Link, Off, Options, Reason, State } from './types.ts';
 import { type ClientMessage, type Core, fault, type GatewayMessage, type Hello, type Word } from './wire.ts';
-
-/** Covers token, open and welcome, ms. */
-const CONNECT_MS = 10_000;
-/** On waking up, everybody dials within this, ms. */
-const WAKE_MS = 300;
-const SUSPEND_MS = 30_000;
-/** A link that was live for so long was healthy: whatever ended it, the gateway can serve. ms */
-const HEALTHY_MS = 2000;
 
 const json: Codec = {
   protocol: 'ridecast.v1.json',
@@ -60,8 +53,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
     now: () => Date.now() + core.skew,
     async ready() {
       while (core.info.state !== 'live') {
-        const { state, reason } = core.info;
-        if (state === 'closed') throw fault(0, reason!);
+        if (core.info.state === 'closed') throw fault(0, core.info.reason!);
         let off: Off;
         await new Promise((changed) => {
           off = on('state', changed);

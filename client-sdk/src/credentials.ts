@@ -1,9 +1,7 @@
+import { LONGEST_MS } from './limits.ts';
 import { timer } from './timer.ts';
 import type { Options } from './types.ts';
 import type { Core } from './wire.ts';
-
-/** The longest setTimeout can wait, ms. */
-const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * The token, kept while it is good: a redial does not ask the app's backend again. Renewed while the old one works.

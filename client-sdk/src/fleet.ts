@@ -1,5 +1,6 @@
 import { emitter } from './emitter.ts';
 import { freshness, words } from './freshness.ts';
+import { BATCH_MS, HIDDEN_MS, REMEMBERED } from './limits.ts';
 import { compare, type Mark, NEVER, toPosition, unnumbered } from './position.ts';
 import { type Subscription, subscribe } from './subscribe.ts';
 import { timer } from './timer.ts';
@@ -15,13 +16,10 @@ import type {
 } from './types.ts';
 import type { Block, Core, WireOrder } from './wire.ts';
 
-const BATCH_MS = 16;
-/** Riders out of sight whose newest (session, seq) is remembered, so that none comes back in the past. */
-const REMEMBERED = 1000;
-
 /**
  * Watches the riders of a zone or a partner, or a list of orders. The newest position of each; none goes back, over
- * any number of reconnects. Changes come as one `batch` per 16 ms, however many riders moved.
+ * any number of reconnects. Changes come as one `batch` per animation frame (per 16 ms where there is none, per 100 ms or
+ * what timers are throttled to in a hidden page), however many riders moved.
  */
 export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}): Fleet {
   const core = c as Core;
@@ -32,10 +30,11 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   const items = new Map<string, Item>();
   const orders = new Map<string, WireOrder>();
   const marks = new Map<string, Mark>();
-  /** What the app was last told of, and whose item changed since. Undefined until something arrived. */
+  /** What the app was last told of, and whose item changed since. Undefined until it is known, be it empty. */
   let told: ReadonlyMap<string, Item> | undefined;
   let dirty = new Set<string>();
   const flushing = timer();
+  let due = false;
   let subs: Subscription[] = [];
   /** Everything has arrived once. */
   let whole = false;
@@ -45,8 +44,16 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   // ---- what is shown ----
 
   function touch(id: string): void {
-    if (!dirty.size && open) flushing(flush, BATCH_MS);
     dirty.add(id);
+    soon();
+  }
+
+  function soon(): void {
+    if (due) return;
+    due = true;
+    const frame = globalThis.requestAnimationFrame as typeof requestAnimationFrame | undefined;
+    flushing(flush, frame ? HIDDEN_MS : BATCH_MS);
+    frame?.(flush);
   }
 
   function drop(id: string): void {
@@ -58,6 +65,8 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   }
 
   function flush(): void {
+    if (!due || !open) return;
+    due = false;
     const before = told;
     const batch = dirty;
     const now = new Map(before);
@@ -68,8 +77,8 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
       if (item) now.set(id, { ...item, status: orders.get(item.orders?.[0] ?? '')?.status });
       else now.delete(id);
     }
-    for (const id of batch) if (now.has(id) !== before?.has(id)) emit(now.has(id) ? 'enter' : 'leave', id);
-    emit('batch', batch);
+    for (const id of batch) if (now.has(id) === !before?.has(id)) emit(now.has(id) ? 'enter' : 'leave', id);
+    if (batch.size) emit('batch', batch);
     emit('change', now);
   }
 
@@ -140,7 +149,7 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
 
     function arrived(more?: unknown): void {
       whole ||= !more && subs.every((other) => other.synced);
-      told ??= new Map();
+      if (whole && !told) soon();
       fresh.check();
     }
 

@@ -1,13 +1,10 @@
+import { LOST, STALE_MS } from './limits.ts';
 import { timer } from './timer.ts';
 import type { Freshness } from './types.ts';
 import type { Core } from './wire.ts';
 
 /** The gateway's words, as numbered on the wire. */
 export const words = ['live', 'stale', 'lost'] as const;
-
-const STALE_MS = 30_000;
-/** Lost after so many times the time to stale, as the gateway's defaults have it. */
-const LOST = 4;
 
 /** The gateway's last word, and the moment on its clock from which silence counts; undefined: nothing is known yet. */
 export type Heard = readonly [word: number, since: number] | undefined;

@@ -1,11 +1,9 @@
+import { LINGER_MS } from './limits.ts';
 import { type Timer, timer } from './timer.ts';
 import type { Off } from './types.ts';
 
 /** What is shared by all who name it, while anybody uses it. */
 export type Leases<T> = Map<string, { readonly value: T; users: number; readonly ending: Timer }>;
-
-/** What nobody uses any more is kept for so long, ms: whoever comes next, or again, finds it going. */
-const LINGER_MS = 250;
 
 /**
  * Uses the one of that name, which is opened for its first user and closed after its last.

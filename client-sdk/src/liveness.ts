@@ -1,8 +1,6 @@
+import { PROBE_MS } from './limits.ts';
 import { timer } from './timer.ts';
 import type { Core } from './wire.ts';
-
-/** A probe is answered within this, or the link is dead, ms. */
-const PROBE_MS = 3000;
 
 /**
  * Notices a dead link: armed by what arrives, and it kills only after a probe stayed unanswered. What it hears tells the

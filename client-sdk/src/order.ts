@@ -1,5 +1,6 @@
 import { emitter } from './emitter.ts';
 import { freshness } from './freshness.ts';
+import { ACK_MS } from './limits.ts';
 import { compare, type Mark, NEVER, toPosition, unnumbered } from './position.ts';
 import { subscribe } from './subscribe.ts';
 import { timer } from './timer.ts';
@@ -14,8 +15,6 @@ import type {
   WatchEvents,
 } from './types.ts';
 import type { Block, Core, Message, OrderEvent, WireOrder } from './wire.ts';
-
-const ACK_MS = 5000;
 
 /**
  * Watches one order. Events: every one, once and in order, or a `gap` and a whole snapshot. Positions: the newest,
@@ -70,7 +69,7 @@ export function watchOrder<St extends string = string>(
     if (!cursor || e.id === cursor.id) return true;
     // By id, too, and not ignored below ours: after a failover other events may have our offsets.
     if (e.offset !== cursor.offset + 1 || e.prev !== cursor.id) return false;
-    cursor = { epoch: cursor.epoch, offset: e.offset, id: e.id };
+    cursor = { ...cursor, offset: e.offset, id: e.id };
     if (!unacked++) acking(ack, ACK_MS);
     become(e.order, replayed, e);
     return true;

@@ -1,19 +1,11 @@
 import { emitter, report } from './emitter.ts';
+import { BUFFER_BYTES, EARLY, PING_BYTES, SAVE_MS, STILL_MS } from './limits.ts';
 import { clean, metres, onEarth, thin, type Waiting } from './queue.ts';
 import { timer } from './timer.ts';
 import type { Client, Pace, Ping, Rider, RiderEvents, RiderOptions } from './types.ts';
 import type { Core, Message, Part, WirePing } from './wire.ts';
 
 const UNPACED: Pace = { intervalMs: 1000, minMoveM: 0, accuracy: 'high' };
-/** Fixes come with jitter: one that is this early for the pace still counts as on time. */
-const EARLY = 0.8;
-/** A rider that stands still is heard this often, ms: well within the gateway's 30 s to stale. */
-const STILL_MS = 10_000;
-/** More than so many bytes on the way out: keep the rest, it may thin. */
-const BUFFER_BYTES = 65_536;
-const SAVE_MS = 1000;
-/** No ping is longer on the wire. */
-const PING_BYTES = 256;
 
 /**
  * Sends a rider's pings. At least once to the gateway, which shows each at most once: what is not acknowledged is sent

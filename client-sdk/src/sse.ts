@@ -1,4 +1,5 @@
 /** @ridecast/client/sse: the same session where only plain HTTP gets through, and the way there and back. */
+import { GATHER_MS } from './limits.ts';
 import { timer } from './timer.ts';
 import type { Transport } from './types.ts';
 import type { ClientMessage, Hello, Message, WirePing } from './wire.ts';
@@ -16,8 +17,6 @@ export interface SseOptions {
   pieceMs?: number;
 }
 
-/** What the app asks for in one go is one request, ms. */
-const GATHER_MS = 20;
 const EVENT = /(?:event: (.*)\n)?data: (.*)/;
 
 /**

@@ -1,4 +1,5 @@
 import { jitter } from './backoff.ts';
+import { ANSWER_MS, PATIENCE } from './limits.ts';
 import { timer } from './timer.ts';
 import type { ClientError, Cursor } from './types.ts';
 import { type Block, type Core, fault, type Message, type Part } from './wire.ts';
@@ -31,11 +32,6 @@ export interface Subscription {
   heardAt: number;
   close(): void;
 }
-
-/** An answer that takes longer was lost, ms. */
-const ANSWER_MS = 10_000;
-/** How often the gateway may say that it does not know it any more: about 10 minutes, for the backend to put it back. */
-const PATIENCE = 45;
 
 /** One channel, watched over whatever links come and go: in every hello, and on this link at once. */
 export function subscribe(core: Core, channel: string, maxHz: number | undefined, sink: Sink): Subscription {
@@ -79,12 +75,12 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   }
 
   function refused({ code, message }: Message<'error'>): void {
-    const gone = code === 'not_found' && (known || sink.stand?.()) && ++missed < PATIENCE;
-    if (!gone && code !== 'unavailable' && code !== 'watch_exists')
-      return over(undefined, fault(code, 'denied', message));
+    const gone = code === 'not_found' && !!(known || sink.stand?.()) && ++missed < PATIENCE;
+    const error = fault(code, 'denied', message, gone);
+    if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(undefined, error);
     tries ||= 1;
     again();
-    if (gone && missed === 1) sink.over(undefined, fault(code, 'denied', message, true));
+    if (gone && missed === 1) sink.over(undefined, error);
   }
 
   function answered(m: Message<'watching'>): void {

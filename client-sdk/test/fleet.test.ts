@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { watchFleet } from '../src/fleet.ts';
 import type { Fleet, FleetOptions, Selector } from '../src/types.ts';
 import { again, event, order, positions, rig, settle, stillTime, tuple, watching } from './pair.ts';
@@ -56,6 +56,21 @@ describe('a zone', () => {
     expect(where(fleet)).toEqual({ ann: 17, bob: 3 });
   });
 
+  it('tells once that it is empty', async () => {
+    const { r, fleet, lines } = await watched();
+    const changes: number[] = [];
+    fleet.on('change', (items) => changes.push(items.size));
+    const nobody = zone({ block: [3, 1, []] });
+    r.link.give(nobody);
+    await settle(16);
+    expect(changes).toEqual([0]);
+    await again(r);
+    r.link.give(nobody);
+    await settle(16);
+    expect(changes).toEqual([0]);
+    expect(lines.filter((line) => /batch/.test(line))).toEqual([]);
+  });
+
   it('merges all that moved within 16 ms', async () => {
     const { r, lines, fleet } = await watched();
     r.link.give(zone());
@@ -67,6 +82,29 @@ describe('a zone', () => {
     await settle(16);
     expect(lines).toEqual(['batch ann,bob']);
     expect(where(fleet)).toEqual({ ann: 19, bob: 4 });
+  });
+
+  it('waits for the next frame that is drawn, and not for ever', async () => {
+    const frames: (() => void)[] = [];
+    vi.stubGlobal('requestAnimationFrame', (run: () => void) => frames.push(run));
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const { r, lines, fleet } = await watched();
+    const batches = () => lines.filter((line) => line.startsWith('batch'));
+    r.link.give(zone());
+    r.link.give(positions([3, 0, [tuple(1, 7, 18)]]));
+    await settle(50);
+    expect([frames.length, batches()]).toEqual([1, []]);
+    frames.pop()!();
+    expect(batches()).toEqual(['batch ann,bob']);
+    r.link.give(positions([3, 0, [tuple(1, 7, 19)]]));
+    await settle(100);
+    expect(batches().at(-1)).toBe('batch ann');
+    frames.pop()!(); // late: there is nothing left to tell
+    expect(batches().length).toBe(2);
+    r.link.give(positions([3, 0, [tuple(1, 7, 20)]]));
+    fleet.close();
+    frames.pop()!();
+    expect(where(fleet)).toMatchObject({ ann: 19 });
   });
 
   it('lets riders in and out', async () => {

@@ -39,8 +39,8 @@ export const MUTANTS: readonly Mutant[] = [
     'orders',
     'the cursor moves after the app was told',
     'order',
-    'cursor = { epoch: cursor.epoch, offset: e.offset, id: e.id };',
-    'queueMicrotask(() => { cursor = { epoch: cursor!.epoch, offset: e.offset, id: e.id }; });',
+    'cursor = { ...cursor, offset: e.offset, id: e.id };',
+    'queueMicrotask(() => { cursor = { ...cursor!, offset: e.offset, id: e.id }; });',
   ),
   mutant('orders', 'no gap is told', 'order', "emit('gap', { missed })", 'void missed'),
   mutant(
@@ -63,8 +63,8 @@ export const MUTANTS: readonly Mutant[] = [
     'orders',
     'a missing order is over',
     'subscribe',
-    "code === 'not_found' && (known",
-    "code === 'none' && (known",
+    "code === 'not_found' && !!(known",
+    "code === 'none' && !!(known",
   ),
   mutant(
     'orders',
