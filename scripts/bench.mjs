@@ -9,9 +9,13 @@ const say = (line) => process.stderr.write(`${line}\n`); // stdout is the report
 await command(async () => {
   await ensureNode(import.meta.url);
   const { setup } = await import('./setup.mjs');
+  const { ensureOthers } = await import('./system.mjs');
   setup(say);
   const args = process.argv.slice(2);
-  if (!args.includes('--help') && !args.includes('--list')) installPeers();
+  if (!args.includes('--help') && !args.includes('--list')) {
+    installPeers();
+    ensureOthers(say);
+  }
   await become('dist/bench/main.js', args);
 });
 

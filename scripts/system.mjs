@@ -1,5 +1,6 @@
 /** The programs the tests need that npm does not bring. */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 /** Debian's package, the names its program may have elsewhere, and how the program says its version. */
 const PROGRAMS = {
@@ -35,6 +36,20 @@ export function ensureSystem(say) {
     `the tests need ${missing.join(' and ')}: install it and run this again ` +
       `(Debian: apt-get install ${missing.join(' ')}; or name a Chromium in CHROMIUM=/path).`,
   );
+}
+
+/** What the benchmark compares with, in Debian's packages: file of each. */
+const OTHERS = {
+  'libnginx-mod-nchan': '/usr/lib/nginx/modules/ngx_nchan_module.so',
+  'nats-server': '/usr/sbin/nats-server',
+  mosquitto: '/usr/sbin/mosquitto',
+};
+
+/** Installs them on Debian, as root. What stays missing is said to be, and left out. */
+export function ensureOthers(say) {
+  const missing = () => Object.keys(OTHERS).filter((name) => !existsSync(OTHERS[name]));
+  if (missing().length > 0) aptInstall(say, missing());
+  if (missing().length > 0) say(`left out, for they are not installed: ${missing().join(', ')}`);
 }
 
 function missingPackages() {

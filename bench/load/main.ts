@@ -1,5 +1,7 @@
 /** The process that is the load: one party at a time, as the conductor says. */
 import type { Dialect } from './dialect.ts';
+import { mqttDialect } from './dialects/mqtt.ts';
+import { natsDialect } from './dialects/nats.ts';
 import { rawDialect } from './dialects/raw.ts';
 import { ridecastDialect } from './dialects/ridecast.ts';
 import { socketioDialect } from './dialects/socketio.ts';
@@ -17,6 +19,10 @@ function dialectOf(target: Target, crowd: Crowd): Dialect {
       return rawDialect(crowd);
     case 'socketio':
       return socketioDialect(crowd);
+    case 'nats':
+      return natsDialect(crowd);
+    case 'mqtt':
+      return mqttDialect(crowd);
     case 'tick':
       return tickDialect(crowd, Math.floor(target.recordBytes));
   }

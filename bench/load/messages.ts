@@ -6,7 +6,7 @@ export type { Crowd };
 /** How a system is to be spoken to, and what that needs to know. */
 export type Target =
   | { readonly speaks: 'ridecast'; readonly url: string; readonly secret: string; readonly credit: boolean }
-  | { readonly speaks: 'raw' | 'socketio'; readonly url: string }
+  | { readonly speaks: 'raw' | 'socketio' | 'nats' | 'mqtt'; readonly url: string }
   | { readonly speaks: 'tick'; readonly url: string; readonly recordBytes: number };
 
 export type Order =

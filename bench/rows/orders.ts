@@ -2,8 +2,9 @@
 import type { Contender, Line, Row, Run } from '../row.ts';
 import { lineOf, lostPercent, perMillion, type Steady, steady } from '../steady.ts';
 import { rawUws, wsRedis } from '../systems/bare.ts';
+import { mosquitto, nats, nchan } from '../systems/daemons.ts';
 import { ridecast } from '../systems/ridecast.ts';
-import { socketio, socketioRedis } from '../systems/socketio.ts';
+import { socketio, socketioRedis, socketioStreams } from '../systems/socketio.ts';
 import type { System } from '../systems/system.ts';
 
 const PER_ORDER = 2;
@@ -71,5 +72,9 @@ export const orders: Row = {
     contender(wsRedis),
     contender(socketio),
     contender(socketioRedis),
+    contender(socketioStreams),
+    contender(nchan),
+    contender(nats),
+    contender(mosquitto),
   ],
 };

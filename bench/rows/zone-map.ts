@@ -2,6 +2,7 @@
 import type { Contender, Line, Row, Run } from '../row.ts';
 import { lineOf, lostPercent, perMillion, type Shown, type Steady, steady } from '../steady.ts';
 import { rawTick, rawUws } from '../systems/bare.ts';
+import { mosquitto, nats, nchan } from '../systems/daemons.ts';
 import { ridecast } from '../systems/ridecast.ts';
 import type { System } from '../systems/system.ts';
 
@@ -74,5 +75,8 @@ export const zoneMap: Row = {
     contender(ridecast('Ridecast, no credit', 'the same with watchers that send nothing', { credit: false })),
     contender(rawTick),
     contender(rawUws),
+    contender(nchan),
+    contender(nats),
+    contender(mosquitto),
   ],
 };
