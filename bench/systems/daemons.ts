@@ -47,7 +47,7 @@ max_connections: 65536
 websocket { listen: "127.0.0.1:${port}", no_tls: true }
 `;
 
-// With WebSockets alone this version thinks that it listens nowhere.
+// With WebSockets alone this version thinks that it listens nowhere; and those it opens on every interface, whatever is asked.
 const mosquittoConfiguration = (_: string, port: number, other: number) => `
 listener ${other} 127.0.0.1
 listener ${port} 127.0.0.1
