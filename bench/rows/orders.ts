@@ -9,10 +9,9 @@ import type { System } from '../systems/system.ts';
 
 const PER_ORDER = 2;
 const OURS = 'Ridecast + Redis';
-const NO_CREDIT = 'Ridecast + Redis, no credit';
 
 function loadOf(quick: boolean): Steady {
-  const size = quick ? { riders: 200, warmS: 1, measureS: 2 } : { riders: 5000, warmS: 3, measureS: 5 };
+  const size = quick ? { riders: 200, warmS: 1, measureS: 2 } : { riders: 5000, warmS: 5, measureS: 5 };
   return { ...size, watchers: PER_ORDER * size.riders, hz: 1, channel: 'order', perOrder: PER_ORDER };
 }
 
@@ -64,9 +63,6 @@ export const orders: Row = {
   ],
   contenders: [
     contender(ridecast(OURS, 'our gateway over Redis; customers watch with credit', { redis: true })),
-    contender(
-      ridecast(NO_CREDIT, 'the same with watchers that send nothing', { redis: true, credit: false }),
-    ),
     contender(ridecast('Ridecast, in memory', 'our gateway without Redis')),
     contender(rawUws),
     contender(wsRedis),

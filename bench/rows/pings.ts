@@ -11,7 +11,7 @@ const RATES = [5000, 10_000, 15_000, 20_000, 30_000, 40_000];
 const CARRIED = 0.7;
 
 async function play(system: System, run: Run): Promise<Line[]> {
-  const [riders, rates, warmS, measureS] = run.quick ? [200, [200, 400], 1, 1.5] : [5000, RATES, 3, 3];
+  const [riders, rates, warmS, measureS] = run.quick ? [200, [200, 400], 1, 1.5] : [5000, RATES, 3, 4];
   const crowd: Crowd = { channel: 'order', riders, watchers: riders, perOrder: 1 };
   const hz = Math.max(...rates) / riders;
   return withStand(system, { ...crowd, hz }, run, async ({ target, pids }) => {
@@ -73,12 +73,6 @@ export const pings: Row = {
   ],
   contenders: [
     contender(ridecast(OURS, 'our gateway over Redis; customers watch with credit', { redis: true })),
-    contender(
-      ridecast('Ridecast + Redis, no credit', 'the same with watchers that send nothing', {
-        redis: true,
-        credit: false,
-      }),
-    ),
     contender(rawUws),
     contender(wsRedis),
   ],

@@ -11,7 +11,7 @@ const CREDIT = 'Ridecast';
 function loadOf(quick: boolean): Steady {
   const size = quick
     ? { riders: 100, watchers: 100, warmS: 1, measureS: 2 }
-    : { riders: 500, watchers: 1000, warmS: 3, measureS: 6 };
+    : { riders: 500, watchers: 1000, warmS: 8, measureS: 6 };
   return { ...size, hz: 1, channel: 'zone', perOrder: 1 };
 }
 

@@ -110,3 +110,46 @@ it('goes on through a proxy that refuses WebSockets, one that holds streams up, 
     await proxy.stop();
   }
 });
+
+/** A fleet over a link that the page itself is the other end of. */
+const fleetInPage = `async () => {
+  const { connect, watchFleet } = await import('/ridecast.js');
+  let heard;
+  const give = (m) => heard.data(JSON.stringify(m));
+  const client = connect('ws://nowhere', {
+    token: 't',
+    transport: (url, events) => {
+      heard = events;
+      return { send() {}, buffered: () => 0, drop() {} };
+    },
+  });
+  while (!heard) await new Promise((next) => setTimeout(next));
+  const now = Date.now();
+  give({ t: 'welcome', now, heartbeat: 15000, reconnect: { after: 0, spread: 0 } });
+  const fleet = watchFleet(client, { zone: '7' });
+  const batches = (window.batches = []);
+  let told = () => {};
+  fleet.on('batch', (ids) => {
+    batches.push([...ids].join());
+    told();
+  });
+  window.nextBatch = () => new Promise((resolve) => (told = resolve));
+  give({ t: 'watching', w: 1, c: 3, channel: 'zone:7', at: now, block: [3, 1, [], [[1, 'ann', []]]] });
+  let seq = 0;
+  window.move = () => give({ t: 'positions', at: Date.now(), b: [[3, 0, [[1, 7, ++seq, 5250000, 1340000, 0, 0]]]] });
+}`;
+
+it.each(['setTimeout', 'requestAnimationFrame'])(
+  'tells of a fleet once per frame, without %s',
+  async (off) => {
+    const page = await browser.newPage();
+    await page.goto(`${gateway.url}/index.html`);
+    await page.evaluate(`(${fleetInPage})()`);
+    await page.evaluate(`window.${off} = () => 0`);
+    for (const batches of [1, 2]) {
+      await page.evaluate('move(), move(), nextBatch()');
+      expect(await page.evaluate('batches')).toEqual(Array(batches).fill('ann'));
+    }
+    await page.close();
+  },
+);
