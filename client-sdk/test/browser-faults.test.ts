@@ -1,6 +1,7 @@
 /**
  * A page in Chromium while everything goes wrong around it: every status shown once and in order, no position going back,
- * the newest one in the end. `FAULTS=50 SEED=7 npm run test:soak` draws more faults, and longer ones.
+ * the newest one in the end. Between the two stands a proxy, that may let no WebSocket through. `npm run test:soak` draws 50
+ * faults, with half a minute offline and two minutes hidden; SEED=7 draws others.
  */
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -13,6 +14,8 @@ const FAULTS = Number(process.env.FAULTS ?? 8);
 const SEED = Number(process.env.SEED ?? 42);
 /** How long a fault lasts, ms: half of it to one and a half. */
 const FAULT_MS = Number(process.env.FAULT_MS ?? 600);
+/** Of a device without a network, and of a tab nobody looks at. */
+const [OFFLINE_MS, HIDDEN_MS] = process.env.SOAK ? [30_000, 120_000] : [FAULT_MS, 2 * FAULT_MS];
 
 const folder = servedFolder();
 let browser: Browser;
@@ -83,10 +86,11 @@ it(`survives ${FAULTS} random faults, seed ${SEED}`, async () => {
   const chance = random(SEED);
   const faults: { [name: string]: (ms: number) => Promise<unknown> } = {
     'server kill': (ms) => town.kill(ms),
-    offline: (ms) => visitor.offline(() => wait(ms)),
-    hidden: (ms) => visitor.hidden(() => wait(2 * ms)),
+    offline: () => visitor.offline(() => wait(OFFLINE_MS)),
+    hidden: () => visitor.hidden(() => wait(HIDDEN_MS)),
     frozen: (ms) => visitor.frozen(() => wait(ms)),
     elsewhere: (ms) => visitor.elsewhere(() => wait(ms)),
+    'no upgrades': (ms) => town.refuseUpgrades(ms),
     'token expired': () => town.revoke(),
     'node drained': () => town.drain(),
   };

@@ -50,7 +50,9 @@ it.each(['index.js', 'ridecast.js'])(
 );
 
 /** Compiles consumers that see the declarations alone, library check on. */
-function compile(...pieces: string[]): string {
+const compile = (...pieces: string[]) => compileAs({ module: 'nodenext' }, ...pieces);
+
+function compileAs(how: { module: string; moduleResolution?: string }, ...pieces: string[]): string {
   const files = pieces.map((code, i) => {
     writeFileSync(join(dir, `app${i}.tsx`), code);
     return `app${i}.tsx`;
@@ -58,7 +60,7 @@ function compile(...pieces: string[]): string {
   const options = {
     strict: true,
     noEmit: true,
-    module: 'nodenext',
+    ...how,
     target: 'es2022',
     types: [],
     lib: ['es2022', 'dom'],
@@ -78,6 +80,22 @@ it('has nothing that another tool would read otherwise', async () => {
   const { messages, pkg } = await publint({ pkgDir: dir, strict: true, pack: false });
   expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
 });
+
+it.each([{ module: 'nodenext' }, { module: 'esnext', moduleResolution: 'bundler' }])(
+  'is found by its name with types, as apps compile: %o',
+  (how) => {
+    const file = join(root, 'client-sdk/package.json');
+    cpSync(file, join(dir, 'package.json'));
+    const { name, exports } = JSON.parse(readFileSync(file, 'utf8')) as { name: string; exports: object };
+    const entries = Object.keys(exports).filter((entry) => entry !== './package.json');
+    expect(entries.length).toBeGreaterThan(6);
+    const use = (entry: string, i: number) =>
+      `import * as m${i} from '${name}${entry.slice(1)}'; typed<typeof m${i}>();`;
+    const typed = 'declare function typed<T>(...any: 0 extends 1 & T ? [never] : []): void;';
+    expect(compileAs(how, [typed, ...entries.map(use)].join('\n'))).toBe('');
+    expect(compileAs(how, [typed, use('./nowhere', 0)].join('\n'))).toContain('nowhere');
+  },
+);
 
 it.each(['react', 'react-native', 'sse', 'smooth', 'msgpack', 'node'])(
   'runs /%s in Node, and importing it does nothing',

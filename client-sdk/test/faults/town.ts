@@ -2,6 +2,7 @@
 import { MemoryBroker, memoryBackbone } from '../../../src/backbone/memory.ts';
 import type { Gateway } from '../../../src/gateway.ts';
 import { call, givenOrder, testGateway, token } from '../../../test/support/gateway.ts';
+import { type Nginx, startNginx } from '../../../test/support/nginx.ts';
 import { Door } from './door.ts';
 
 const STATUSES = Array.from({ length: 2000 }, (_, n) => `s${n}`);
@@ -10,6 +11,8 @@ const PING_MS = 200;
 
 export class Town {
   readonly door: Door;
+  /** In front of the door. */
+  private readonly proxy: Nginx;
   /** Statuses the backend was told are stored. */
   readonly posted: string[] = [];
   /** Latitude of the newest ping the gateway took. */
@@ -22,7 +25,8 @@ export class Town {
   private working: Promise<unknown> = Promise.resolve();
 
   static async found(folder: string): Promise<Town> {
-    const town = new Town(await Door.open(), folder);
+    const door = await Door.open();
+    const town = new Town(door, await startNginx(door.url, 'upgrades'), folder);
     town.gateway = await town.node();
     town.door.target = town.gateway.port;
     await givenOrder(town.gateway, '42', { rider: 'r1' }, 'picked_up');
@@ -30,9 +34,15 @@ export class Town {
     return town;
   }
 
-  private constructor(door: Door, folder: string) {
+  private constructor(door: Door, proxy: Nginx, folder: string) {
     this.door = door;
+    this.proxy = proxy;
     this.folder = folder;
+  }
+
+  /** Where pages find it. */
+  get url(): string {
+    return this.proxy.url;
   }
 
   private node(): Promise<Gateway> {
@@ -65,6 +75,13 @@ export class Town {
     this.gateway = await this.node();
     this.door.target = this.gateway.port;
     await before.drain();
+  }
+
+  /** For so long the proxy lets no WebSocket through. */
+  async refuseUpgrades(ms: number): Promise<void> {
+    await this.proxy.become('refuses');
+    await wait(ms);
+    await this.proxy.become('upgrades');
   }
 
   async revoke(): Promise<void> {
@@ -115,6 +132,7 @@ export class Town {
   async close(): Promise<void> {
     this.ended = true;
     await this.working;
+    await this.proxy.stop();
     await this.door.close();
     await this.gateway.stop();
   }

@@ -4,7 +4,7 @@ import type { Town } from './town.ts';
 
 /** Runs in the page: it shows what it is told, and keeps what it has shown. */
 const watchInPage = `async () => {
-  const { connect, watchOrder } = await import('/ridecast.js');
+  const { connect, watchOrder, sse, withFallback } = await import('/ridecast.js');
   const page = (window.shown = { statuses: [], lat: undefined, states: [], back: false, wrong: [] });
   const hidden = Object.getOwnPropertyDescriptor(Document.prototype, 'hidden');
   window.hide = (is) => {
@@ -15,6 +15,7 @@ const watchInPage = `async () => {
   const client = (window.client = connect(location.origin.replace('http', 'ws') + '/v1/ws', {
     token: () => window.freshToken(),
     suspendAfterMs: 1000,
+    transport: withFallback(sse(), { retryMs: 2000 }),
   }));
   client.on('state', ({ state }) => page.states.push(state));
   const order = (window.order = watchOrder(client, '42'));
@@ -50,7 +51,7 @@ export class Visitor {
   private static async open(context: BrowserContext, town: Town): Promise<Visitor> {
     const page = await context.newPage();
     await page.exposeFunction('freshToken', () => town.token());
-    await page.goto(`${town.door.url}/index.html`);
+    await page.goto(`${town.url}/index.html`);
     await page.evaluate(`(${watchInPage})()`);
     return new Visitor(page, context, await context.newCDPSession(page), town);
   }
