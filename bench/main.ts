@@ -1,6 +1,6 @@
 /** The command: runs rows of the benchmark and says what they found. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { parseArgs } from 'node:util';
 import { cannotPin, LOAD_CORE, pin } from './cores.ts';
@@ -81,6 +81,12 @@ function readResults(files: string): Result[] {
   return [...new Map(all.map((result) => [result.row, result])).values()];
 }
 
+/** What is written by hand beside a row's figures. */
+function noteOn(row: string): string | undefined {
+  const file = new URL(`../../bench/notes/${row}.md`, import.meta.url);
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+}
+
 function circumstances(): Omit<Circumstances, 'runs'> {
   const { stdout } = spawnSync('git', ['describe', '--always', '--dirty=+'], { encoding: 'utf8' });
   const memory = Math.round(totalmem() / 2 ** 30);
@@ -100,7 +106,7 @@ async function main(): Promise<number> {
   const chosen = choose(only);
   const results = from === undefined ? await playAll(chosen, values) : readResults(from);
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 1)}\n`);
-  if (page !== undefined) writeFileSync(page, formatPage(results, rows));
+  if (page !== undefined) writeFileSync(page, formatPage(results, rows, noteOn));
   return 0;
 }
 

@@ -2,11 +2,18 @@
 import { formatGoal, formatSummary, nameOf, type Result } from './report.ts';
 import type { Row } from './row.ts';
 
-/** @param rows in the order of the page */
-export function formatPage(results: readonly Result[], rows: readonly Row[]): string {
+/**
+ * @param rows in the order of the page
+ * @param noteOn what somebody found out about a row: where the time goes, what was tried
+ */
+export function formatPage(
+  results: readonly Result[],
+  rows: readonly Row[],
+  noteOn: (row: string) => string | undefined,
+): string {
   const parts = rows.flatMap((row) => {
     const result = results.find((one) => one.row === row.name);
-    return result === undefined ? [] : [partOf(row, result)];
+    return result === undefined ? [] : [partOf(row, result, noteOn(row.name))];
   });
   const missing = rows.filter((row) => !results.some((one) => one.row === row.name));
   return `# What it costs, and what others cost
@@ -17,12 +24,11 @@ ratios are taken run by run. CPU-seconds are what the operating system charged t
 CPU per position depends on the load that is offered. A \`!\` says why a figure is doubtful.
 
 ${parts.join('\n')}${missing.length === 0 ? '' : `\nNot run: ${missing.map(({ name }) => `\`${name}\``).join(', ')}.\n`}
-Other systems that have no contender yet: Nchan, NATS and mosquitto over their WebSockets. Bytes of packed positions are counted exactly
-by test/packed-bytes.test.ts; here watchers speak plain MessagePack.
+Bytes of packed positions are counted exactly by test/packed-bytes.test.ts; here watchers speak plain MessagePack.
 `;
 }
 
-function partOf(row: Row, result: Result): string {
+function partOf(row: Row, result: Result, note: string | undefined): string {
   const head = ['', ...row.columns.map(({ title }) => title)];
   const body = result.lines.map((line) => [
     nameOf(line),
@@ -46,5 +52,5 @@ ${row.how} (${result.runs} runs, ${result.date}, commit ${result.commit}, ${resu
 ${table.join('\n')}
 
 ${what.join(' ')}
-${notes.length === 0 ? '' : `\n${notes.map((note) => `- ${note}`).join('\n')}\n`}`;
+${notes.length === 0 ? '' : `\n${notes.map((line) => `- ${line}`).join('\n')}\n`}${note === undefined ? '' : `\n${note.trim()}\n`}`;
 }
