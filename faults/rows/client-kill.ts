@@ -16,16 +16,19 @@ export const clientKill: Row = {
     const env = { CHECK_MS: '600000' };
     const { redis, nodes, urls, company, orders } = await stage.site({ env });
     await stage.watch(company, orders, stage.quick ? 20 : 100, urls);
+    const kill = () => redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     const rounds = stage.seconds(10, 3);
     stage.injected();
     for (let round = 0; round < rounds; round++) {
+      // First, and only then the events: nobody listens when they are published.
+      await kill();
       let posting = true;
       const posted = Promise.all(orders.map((order) => company.post(order))).then(() => {
         posting = false;
       });
       while (posting) {
-        await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
         await Promise.race([posted, stage.pause(KILLS_MS)]);
+        if (posting) await kill();
       }
       await posted;
       stage.healed();
