@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { memoryBackbone } from '../src/backbone/memory.ts';
 import { loadConfig } from '../src/config.ts';
+import type { Blocks } from '../src/fanout/groups.ts';
 import { Hub } from '../src/fanout/hub.ts';
 import type { Subscriber, Subscription } from '../src/fanout/subscription.ts';
 import type { Grant } from '../src/fanout/visibility.ts';
@@ -22,6 +23,8 @@ class Watcher implements Subscriber {
   readonly sent: GatewayMessage[] = [];
   readonly marked = new Set<Subscription>();
   flushes = 0;
+  /** What it was to share with others, flush by flush. */
+  readonly shared: Blocks[] = [];
 
   send(message: GatewayMessage): void {
     this.sent.push(message);
@@ -35,7 +38,8 @@ class Watcher implements Subscriber {
   unmark(watch: Subscription): void {
     this.marked.delete(watch);
   }
-  flush(): boolean {
+  flush(_at: number, _every?: number, blocks?: Blocks): boolean {
+    if (blocks !== undefined) this.shared.push(blocks);
     if (this.marked.size > 0) this.flushes++;
     for (const watch of this.marked) watch.standing = { since: watch.group.clock, known: 0, filling: false };
     this.marked.clear();
@@ -104,6 +108,22 @@ describe('the hub', () => {
   });
   afterEach(() => {
     vi.useRealTimers();
+  });
+
+  it('sends all who may send again in one turn together, so that what they lack is encoded once', async () => {
+    const { hub } = setUp();
+    const [one, other, later] = [new Watcher(), new Watcher(), new Watcher()];
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    hub.later(one);
+    hub.later(other);
+    expect(one.shared).toEqual([]);
+    await turn();
+    hub.later(later);
+    await turn();
+    expect([one, other, later].map(({ shared }) => shared.length)).toEqual([1, 1, 1]);
+    expect(other.shared[0]).toBe(one.shared[0]);
+    expect(later.shared[0]).not.toBe(one.shared[0]);
+    hub.stop();
   });
 
   it('has joined just the channels that are watched, once those left have lingered', async () => {

@@ -33,7 +33,10 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
     node: { counts: new Counts(), now: () => clock.at },
     window: creditFrames === undefined ? undefined : new CreditWindow(creditFrames, creditBytes),
     host: {
-      later: () => told.later++,
+      // As the hub does it: a flush soon, and whoever has more to send by then waits for the tick.
+      later() {
+        if (out.flush(clock.at)) told.later++;
+      },
       answerable() {},
       behind: () => told.behind++,
       forget() {},

@@ -20,7 +20,7 @@ export interface Socket {
 
 /** The session, as its outbox needs it. */
 export interface Host {
-  /** Something is left for the next tick. */
+  /** It may send again, and something is left that nobody will mark: a flush is wanted, with all who want one now. */
   later(): void;
   /** A frame went out that the client may answer with a frame of its own. */
   answerable(): void;
@@ -190,7 +190,7 @@ export class Outbox implements Subscriber {
 
   /** Nobody marks again what a chunk or a rate left over. */
   private resume(): void {
-    if (this.flush(this.node.now())) this.host.later();
+    if (this.marked.length > 0) this.host.later();
   }
 
   private writePositions(at: number, sending: readonly Sending[], every: number | undefined): boolean {

@@ -175,7 +175,7 @@ export class Session implements Host, WatchesHost {
     else if (this.state.phase !== 'closed') this.socket.send(codec.encode(message), codec.binary);
   }
 
-  /** Something is left for the next tick. */
+  /** A flush is wanted. */
   later(): void {
     if (this.state.phase === 'open') this.parts.hub.later(this.state.outbox);
   }

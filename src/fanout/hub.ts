@@ -83,6 +83,8 @@ export class Hub {
   private ticks = 0;
   /** Subscribers with something left for the next tick. */
   private waiting = new Set<Subscriber>();
+  /** Subscribers that may send again after they could not. */
+  private readonly behind = new Set<Subscriber>();
   private scheduled = false;
   private lastNumber = 0;
   private readonly timers: Timers;
@@ -143,9 +145,18 @@ export class Hub {
     this.realign();
   }
 
-  /** Has something left to send that nobody will mark again: the next tick asks it. */
+  /**
+   * Has something left to send that nobody will mark again. All who say so in one turn are sent it together: those who
+   * fell behind together stand alike, and what each lacks is encoded once.
+   */
   later(subscriber: Subscriber): void {
-    this.waiting.add(subscriber);
+    this.behind.add(subscriber);
+    if (this.behind.size > 1) return;
+    this.timers.soon(() => {
+      const all = [...this.behind];
+      this.behind.clear();
+      this.send(all, 0, { at: this.parts.now(), every: undefined, blocks: new Blocks() });
+    });
   }
 
   private realign(): void {
