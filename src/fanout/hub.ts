@@ -76,15 +76,15 @@ const LOOKS_AT_ONCE = 100;
 export class Hub {
   private readonly parts: HubParts;
   private readonly entries = new Map<string, Entry>();
-  /** What is to be flushed at once, and on the tick: far orders of an overloaded node, and groups. */
+  /** Channels to be flushed at once, and on the tick: far orders of an overloaded node, and groups. */
   private readonly urgent = new Set<Channel>();
   private readonly far = new Set<Channel>();
   private readonly ticked = new Set<Channel>();
   private ticks = 0;
   /** Subscribers with something left for the next tick. */
   private waiting = new Set<Subscriber>();
-  /** Subscribers that may send again after they could not. */
-  private readonly behind = new Set<Subscriber>();
+  /** Subscribers to be flushed at once: they may send again after they could not. */
+  private behind = new Set<Subscriber>();
   private scheduled = false;
   private lastNumber = 0;
   private readonly timers: Timers;
@@ -151,12 +151,7 @@ export class Hub {
    */
   later(subscriber: Subscriber): void {
     this.behind.add(subscriber);
-    if (this.behind.size > 1) return;
-    this.timers.soon(() => {
-      const all = [...this.behind];
-      this.behind.clear();
-      this.send(all, 0, { at: this.parts.now(), every: undefined, blocks: new Blocks() });
-    });
+    this.soon();
   }
 
   private realign(): void {
@@ -321,14 +316,20 @@ export class Hub {
     else if (channel.patience === 1 && this.stretch >= FAR_WAITS) this.far.add(channel);
     else {
       this.urgent.add(channel);
-      if (this.scheduled) return;
-      this.scheduled = true;
-      // Never send to others from inside a handler: sockets of others cannot be corked there.
-      this.timers.soon(() => {
-        this.scheduled = false;
-        this.flush(this.urgent, new Set());
-      });
+      this.soon();
     }
+  }
+
+  /** Never sends to others from inside a handler: sockets of others cannot be corked there. */
+  private soon(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.timers.soon(() => {
+      this.scheduled = false;
+      const { behind } = this;
+      this.behind = new Set();
+      this.flush(this.urgent, behind);
+    });
   }
 
   /** On an overloaded node groups go with every second, fourth … tick, and far orders with a quarter of those. */

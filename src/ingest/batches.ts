@@ -13,7 +13,9 @@ interface Fleet {
   readonly knowsOrders: boolean;
 }
 
+/** Says nothing: sent to learn whether anybody listens. */
 const ANYBODY = encodeBus({ kind: 'fleet', entries: [], left: [] });
+/** Channels remembered as having no listener; each takes its name's length. */
 const MAX_UNHEARD = 10_000;
 
 export class Batches {

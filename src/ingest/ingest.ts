@@ -7,7 +7,6 @@ import type { OrderRecord } from '../orders/order.ts';
 import { decodeBus, encodeBus } from '../protocol/bus-messages.ts';
 import { channelName, parseChannel } from '../protocol/channel.ts';
 import type { Ping, Refusal } from '../protocol/messages.ts';
-import type { Position } from '../protocol/positions.ts';
 import { Batches } from './batches.ts';
 import { Rider, type RiderRules } from './rider.ts';
 
@@ -242,7 +241,7 @@ export class Ingest {
       (orders) => {
         rider.orders = orders;
         // Whoever may see the rider from now on should not wait for the next ping.
-        if (rider.newest !== undefined) this.publish(rider, rider.newest, undefined);
+        this.publish(rider);
       },
       () => {
         held.outdated = true;
@@ -262,7 +261,7 @@ export class Ingest {
       if (!held.dirty && held.inFlight === 0) link.stored = link.seq;
       return;
     }
-    this.publish(held.rider, shown, left);
+    this.publish(held.rider, left);
     if (held.dirty) this.parts.counts.shed++;
     held.dirty = true;
     this.dirty.add(held);
@@ -274,7 +273,10 @@ export class Ingest {
     });
   }
 
-  private publish(rider: Rider, position: Position, left: string | undefined): void {
+  /** @param left the zone it is in no more */
+  private publish(rider: Rider, left?: string): void {
+    const position = rider.newest;
+    if (position === undefined) return;
     for (const order of rider.orders) {
       this.batches.order(order.id, position);
       if (this.parts.partnerSees(order)) this.batches.partner(order.partner, rider);
