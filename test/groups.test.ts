@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { advanced, Blocks, Group, NOWHERE, type Standing } from '../src/fanout/groups.ts';
+import { advanced, Group, NOWHERE, type Standing } from '../src/fanout/groups.ts';
+import { Round } from '../src/fanout/round.ts';
 import { jsonCodec, msgpackCodec } from '../src/protocol/codec.ts';
 import type { Block, Order } from '../src/protocol/messages.ts';
 import { LIVE, LOST, type Position, STALE } from '../src/protocol/positions.ts';
@@ -164,8 +165,8 @@ describe('a group', () => {
     group.take(position('a', 1, 1), []);
     group.take(position('b', 1, 1), []);
     const standing = { since: 1, known: 1, filling: false };
-    const blocks = new Blocks();
-    const block = (from: Standing, codec = jsonCodec) => blocks.of(group, from, codec, 5);
+    const round = new Round(5);
+    const block = (from: Standing, codec = jsonCodec) => round.block(group, from, codec);
     const first = block(standing);
     expect(block({ ...standing, known: 2 })).toBe(first);
     expect(block(standing, msgpackCodec)).not.toBe(first);

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { memoryBackbone } from '../src/backbone/memory.ts';
 import { loadConfig } from '../src/config.ts';
-import type { Blocks } from '../src/fanout/groups.ts';
 import { Hub } from '../src/fanout/hub.ts';
+import type { Round } from '../src/fanout/round.ts';
 import type { Subscriber, Subscription } from '../src/fanout/subscription.ts';
 import type { Grant } from '../src/fanout/visibility.ts';
 import { Counts } from '../src/observe/metrics.ts';
@@ -23,8 +23,8 @@ class Watcher implements Subscriber {
   readonly sent: GatewayMessage[] = [];
   readonly marked = new Set<Subscription>();
   flushes = 0;
-  /** What it was to share with others, flush by flush. */
-  readonly shared: Blocks[] = [];
+  /** Those it was flushed in. */
+  readonly rounds: Round[] = [];
 
   send(message: GatewayMessage): void {
     this.sent.push(message);
@@ -38,8 +38,8 @@ class Watcher implements Subscriber {
   unmark(watch: Subscription): void {
     this.marked.delete(watch);
   }
-  flush(_at: number, _every?: number, blocks?: Blocks): boolean {
-    if (blocks !== undefined) this.shared.push(blocks);
+  flush(round: Round): boolean {
+    this.rounds.push(round);
     if (this.marked.size > 0) this.flushes++;
     for (const watch of this.marked) watch.standing = { since: watch.group.clock, known: 0, filling: false };
     this.marked.clear();
@@ -116,13 +116,13 @@ describe('the hub', () => {
     const turn = () => new Promise((resolve) => setImmediate(resolve));
     hub.later(one);
     hub.later(other);
-    expect(one.shared).toEqual([]);
+    expect(one.rounds).toEqual([]);
     await turn();
     hub.later(later);
     await turn();
-    expect([one, other, later].map(({ shared }) => shared.length)).toEqual([1, 1, 1]);
-    expect(other.shared[0]).toBe(one.shared[0]);
-    expect(later.shared[0]).not.toBe(one.shared[0]);
+    expect([one, other, later].map(({ rounds }) => rounds.length)).toEqual([1, 1, 1]);
+    expect(other.rounds[0]).toBe(one.rounds[0]);
+    expect(later.rounds[0]).not.toBe(one.rounds[0]);
     hub.stop();
   });
 

@@ -3,6 +3,7 @@ import WebSocket from 'ws';
 import { memoryBackbone } from '../src/backbone/memory.ts';
 import { loadConfig } from '../src/config.ts';
 import { Hub } from '../src/fanout/hub.ts';
+import type { Round } from '../src/fanout/round.ts';
 import type { Subscriber, Subscription } from '../src/fanout/subscription.ts';
 import { Load } from '../src/observe/load.ts';
 import { Counts } from '../src/observe/metrics.ts';
@@ -96,7 +97,7 @@ class Watcher implements Subscriber {
     this.marked.delete(watch);
   }
   forget(): void {}
-  flush(_at: number, every?: number): boolean {
+  flush({ every }: Round): boolean {
     if (this.marked.size > 0) this.got.push(every ?? 'at once');
     for (const watch of this.marked) watch.standing = { ...watch.standing, since: watch.group.clock };
     this.marked.clear();

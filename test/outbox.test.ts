@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CreditWindow } from '../src/edge/credit-window.ts';
 import { Outbox, type Socket } from '../src/edge/outbox.ts';
-import { Blocks, Group, NOWHERE } from '../src/fanout/groups.ts';
+import { Group, NOWHERE } from '../src/fanout/groups.ts';
+import { Round } from '../src/fanout/round.ts';
 import type { Subscription } from '../src/fanout/subscription.ts';
 import { Counts } from '../src/observe/metrics.ts';
 import { jsonCodec } from '../src/protocol/codec.ts';
@@ -35,7 +36,7 @@ function outbox(creditFrames?: number, creditBytes = 1e6) {
     host: {
       // As the hub does it: a flush soon, and whoever has more to send by then waits for the tick.
       later() {
-        if (out.flush(clock.at)) told.later++;
+        if (out.flush(new Round(clock.at))) told.later++;
       },
       answerable() {},
       behind: () => told.behind++,
@@ -65,16 +66,30 @@ describe('outboxes of one group', () => {
     const [one, other, third] = [outbox(), outbox(), outbox()];
     const group = new Group(7, true, 10);
     arrive(group, 0);
-    const blocks = new Blocks();
+    const round = new Round(1000);
     for (const { out } of [one, other, third]) {
       const same = { minIntervalMs: 0, standing: NOWHERE, marked: false, dueAt: 0, offset: 0 };
       out.mark({ subscriber: out, w: 1, group, ...same });
       if (out === third.out) zone(out, 1);
-      out.flush(1000, undefined, blocks);
+      out.flush(round);
     }
     expect(other.bytesSent[0]).toBe(one.bytesSent[0]);
     expect(third.bytesSent[0]).not.toBe(one.bytesSent[0]);
     expect(third.frames[0]!.b).toHaveLength(2);
+  });
+
+  it('share it where the node is overloaded and blocks are cut, too: there it counts most', () => {
+    const [one, other] = [outbox(), outbox()];
+    const group = new Group(7, true, BLOCK);
+    for (let i = 0; i < BLOCK + 1; i++) arrive(group, i);
+    const round = new Round(1000, 500);
+    for (const { out } of [one, other]) {
+      const start = { minIntervalMs: 0, standing: NOWHERE, marked: false, dueAt: 0, offset: 0 };
+      out.mark({ subscriber: out, w: 1, group, ...start });
+      out.flush(round);
+    }
+    expect(one.frames).toMatchObject([{ every: 500, more: [7] }]);
+    expect(other.bytesSent[0]).toBe(one.bytesSent[0]);
   });
 });
 
@@ -86,7 +101,7 @@ describe('an outbox that may go on', () => {
   it('waits for credit, not for the tick, when all of it is used up', () => {
     const { out, frames, told } = outbox(1);
     zone(out, 5);
-    expect(out.flush(1000)).toBe(false);
+    expect(out.flush(new Round(1000))).toBe(false);
     expect([refs(frames), told.later]).toEqual([[[1, 2]], 0]);
     out.credit(1);
     // The one frame of credit is used up again: the next credit goes on, not the tick.
@@ -104,7 +119,7 @@ describe('an outbox that may go on', () => {
   it('stops at so many bytes, too, however few frames they are', () => {
     const { out, frames } = outbox(100, 150);
     zone(out, 7);
-    for (let at = 1000; at < 1010; at++) out.flush(at);
+    for (let at = 1000; at < 1010; at++) out.flush(new Round(at));
     expect(refs(frames)).toEqual([
       [1, 2],
       [3, 4],
@@ -118,8 +133,8 @@ describe('an outbox that may go on', () => {
   it('asks for the next tick for the rest of a large zone, by credit', () => {
     const { out, frames, told } = outbox(2);
     zone(out, 7);
-    expect(out.flush(1000)).toBe(true);
-    expect(out.flush(1001)).toBe(false);
+    expect(out.flush(new Round(1000))).toBe(true);
+    expect(out.flush(new Round(1001))).toBe(false);
     out.credit(2);
     expect([refs(frames), told.later]).toEqual([
       [
@@ -129,7 +144,7 @@ describe('an outbox that may go on', () => {
       ],
       1,
     ]);
-    expect(out.flush(1002)).toBe(false);
+    expect(out.flush(new Round(1002))).toBe(false);
     expect([refs(frames), told.later]).toEqual([[[1, 2], [3, 4], [5, 6], [7]], 1]);
   });
 
@@ -137,7 +152,7 @@ describe('an outbox that may go on', () => {
     const { out, frames, told, wire } = outbox();
     zone(out, 5);
     wire.takes = 'buffered';
-    expect(out.flush(1000)).toBe(false);
+    expect(out.flush(new Round(1000))).toBe(false);
     wire.takes = 'sent';
     out.drained();
     expect([refs(frames), told.later]).toEqual([
@@ -147,7 +162,7 @@ describe('an outbox that may go on', () => {
       ],
       1,
     ]);
-    expect(out.flush(1001)).toBe(false);
+    expect(out.flush(new Round(1001))).toBe(false);
     expect([refs(frames), told.later]).toEqual([[[1, 2], [3, 4], [5]], 1]);
   });
 
@@ -157,7 +172,7 @@ describe('an outbox that may go on', () => {
     const sent = [1000, 1251, 1300, 1500, 1750, 1751, 100, 200, 350].map((at, seq) => {
       watch.group.take(fromRecord(['r0', 1, 2 + seq, 0, 0, at, at, null, null, null, 0, null]), []);
       out.mark(watch);
-      out.flush(at);
+      out.flush(new Round(at));
       return frames.length;
     });
     // From the seventh on the clock was set back.
@@ -168,25 +183,25 @@ describe('an outbox that may go on', () => {
     const { out, frames, told, clock, wire } = outbox();
     const watch = zone(out, 1, 500);
     wire.takes = 'buffered';
-    expect(out.flush(1000)).toBe(false);
+    expect(out.flush(new Round(1000))).toBe(false);
     arrive(watch.group, 1);
     out.mark(watch);
     wire.takes = 'sent';
     clock.at = 1200;
     out.drained();
     expect([refs(frames), told.later]).toEqual([[[1]], 1]);
-    expect(out.flush(1399)).toBe(true);
-    expect(out.flush(1400)).toBe(false);
+    expect(out.flush(new Round(1399))).toBe(true);
+    expect(out.flush(new Round(1400))).toBe(false);
     expect(refs(frames)).toEqual([[1], [2]]);
   });
 
   it('is not held back by a clock that was set back', () => {
     const { out, frames } = outbox();
     const watch = zone(out, 1, 500);
-    out.flush(3_600_000);
+    out.flush(new Round(3_600_000));
     arrive(watch.group, 1);
     out.mark(watch);
-    expect(out.flush(1000)).toBe(false);
+    expect(out.flush(new Round(1000))).toBe(false);
     expect(refs(frames)).toEqual([[1], [2]]);
   });
 
@@ -194,7 +209,7 @@ describe('an outbox that may go on', () => {
     const { out, frames, told, wire } = outbox(8);
     zone(out, 2);
     wire.takes = 'dropped';
-    out.flush(1000);
+    out.flush(new Round(1000));
     wire.takes = 'sent';
     out.drained();
     out.credit(1);

@@ -59,7 +59,7 @@ function order(all: readonly Ride[]): Meter {
     group.take(first!, [], 1);
     client.watch(1, group, 0);
     for (const position of rest) {
-      world.now = position.fixAt;
+      world.pass(position.fixAt - world.now);
       group.take(position, [], 1);
       client.flush();
       client.read();
@@ -91,7 +91,7 @@ function zone(all: readonly Ride[], riders: number): Meter {
     return { ref: i + 1, next: skipped, ride: ride.map(shift) };
   });
   for (let second = 0; second <= 120; second++) {
-    world.now = START + 1000 * second;
+    world.pass(START + 1000 * second - world.now);
     const moved = new Map<number, Position>();
     for (const rider of under) {
       while (rider.next < rider.ride.length && rider.ride[rider.next]!.fixAt <= world.now) {

@@ -3,6 +3,7 @@ import { MemoryBroker, memoryBackbone } from '../src/backbone/memory.ts';
 import type { Store } from '../src/backbone/store.ts';
 import { loadConfig } from '../src/config.ts';
 import { Hub } from '../src/fanout/hub.ts';
+import type { Round } from '../src/fanout/round.ts';
 import type { Subscriber, Subscription } from '../src/fanout/subscription.ts';
 import type { Grant } from '../src/fanout/visibility.ts';
 import { Counts } from '../src/observe/metrics.ts';
@@ -47,7 +48,7 @@ class Watcher implements Subscriber {
   forget(watch: Subscription): void {
     this.unmark(watch);
   }
-  flush(at: number): boolean {
+  flush({ at }: Round): boolean {
     for (const watch of this.marked) {
       const { block, upTo, more, full } = watch.group.changes(watch.standing, at);
       watch.standing = { since: upTo, known: full ? watch.group.clock : watch.standing.known, filling: more };

@@ -1,5 +1,6 @@
 /** One session's way out: control messages and events in order, positions as the newest of what is marked. */
-import { advanced, type BlockBytes, Blocks, type Standing } from '../fanout/groups.ts';
+import { advanced, type BlockBytes, type Standing } from '../fanout/groups.ts';
+import type { Round } from '../fanout/round.ts';
 import type { Subscriber, Subscription } from '../fanout/subscription.ts';
 import type { Counts } from '../observe/metrics.ts';
 import type { Audience } from '../orders/order.ts';
@@ -126,14 +127,15 @@ export class Outbox implements Subscriber {
     this.host.forget(watch.w);
   }
 
-  flush(at: number, every?: number, blocks = new Blocks()): boolean {
+  flush(round: Round): boolean {
     if (this.marked.length === 0) return false;
     if (this.lagging) {
       this.node.counts.laggingFlushes++;
       return false;
     }
-    const sending = this.due(at, blocks);
-    if (sending.length > 0 && this.writePositions(at, sending, every)) {
+    const { at } = round;
+    const sending = this.due(round);
+    if (sending.length > 0 && this.writePositions(round, sending)) {
       this.node.counts.positionFrames++;
       this.node.counts.positionBlocks += sending.length;
       for (const { watch, block, standing } of sending) {
@@ -160,17 +162,17 @@ export class Outbox implements Subscriber {
   }
 
   /** The blocks of what is marked and may go now. */
-  private due(at: number, blocks: Blocks): Sending[] {
+  private due(round: Round): Sending[] {
     const sending: Sending[] = [];
     for (const watch of this.marked) {
       if (watch.standing.since >= watch.group.clock) {
         watch.marked = false;
         continue;
       }
-      const wait = watch.dueAt - at;
+      const wait = watch.dueAt - round.at;
       if (wait > 0 && wait <= watch.minIntervalMs) continue; // more: the clock was set back
       if (this.packed?.isTwin(watch, sending)) continue; // has what the other is sent
-      const block = blocks.of(watch.group, watch.standing, this.codec, at);
+      const block = round.block(watch.group, watch.standing, this.codec);
       sending.push({ watch, block, standing: advanced(watch.standing, block, watch.group.clock) });
     }
     return sending;
@@ -193,10 +195,10 @@ export class Outbox implements Subscriber {
     if (this.marked.length > 0) this.host.later();
   }
 
-  private writePositions(at: number, sending: readonly Sending[], every: number | undefined): boolean {
-    const frame = this.frame(at, sending, every);
+  private writePositions(round: Round, sending: readonly Sending[]): boolean {
+    const frame = this.frame(round, sending);
     if (!this.write(frame)) return false;
-    this.packed?.frames.sent(at, sending.at(-1)!.watch.group.number);
+    this.packed?.frames.sent(round.at, sending.at(-1)!.watch.group.number);
     if (this.window !== undefined) {
       this.window.sent(frame.length);
       this.host.answerable();
@@ -204,13 +206,13 @@ export class Outbox implements Subscriber {
     return true;
   }
 
-  private frame(at: number, sending: readonly Sending[], every: number | undefined): Uint8Array {
+  private frame({ at, every }: Round, sending: readonly Sending[]): Uint8Array {
     const more = sending.filter(({ block }) => block.more).map(({ watch }) => watch.group.number);
     if (this.packed === undefined) {
       const [{ block }] = sending as [Sending];
       // Most sessions have one watch, and stand where many others do: they share the frame, too.
-      if (sending.length === 1 && !block.more && every === undefined) {
-        block.alone ??= this.codec.positionsFrame(at, [block.bytes]);
+      if (sending.length === 1) {
+        block.alone ??= this.codec.positionsFrame(at, [block.bytes], more, every);
         return block.alone;
       }
       const blocks = sending.map(({ block }) => block.bytes);

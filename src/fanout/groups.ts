@@ -47,7 +47,7 @@ export interface BlockBytes {
   readonly more: boolean;
   /** It replaces all the watcher knew. */
   readonly full: boolean;
-  /** The frame that holds this block alone, kept by whoever made it first. */
+  /** The frame of this round that holds this block alone, kept by whoever made it first. */
   alone?: Uint8Array;
 }
 
@@ -76,41 +76,6 @@ export function advanced(
   if (last.since !== since || last.known !== known || last.filling !== filling)
     last = { since, known, filling };
   return last;
-}
-
-/** A block, and for whom it is right. */
-interface Made {
-  readonly since: number;
-  readonly filling: boolean;
-  readonly full: boolean;
-  readonly clock: number;
-  readonly codec: Codec;
-  readonly block: BlockBytes;
-}
-
-/**
- * The blocks of one flush, encoded once for all who stand alike. Forgotten with it: what is kept until the next change
- * outlives the young generation, and is garbage of the expensive kind.
- */
-export class Blocks {
-  private readonly made = new Map<Group, Made[]>();
-
-  /** The block for a watcher of the group who stands there; made if it is the first. */
-  of(group: Group, from: Standing, codec: Codec, at: number): BlockBytes {
-    const known = this.made.get(group);
-    const { clock } = group;
-    const { since, filling } = from;
-    const full = group.needsFull(from);
-    for (const one of known ?? []) {
-      const alike = one.since === since && one.filling === filling && one.full === full;
-      if (alike && one.codec === codec && one.clock === clock) return one.block;
-    }
-    const block = group.block(from, codec, at);
-    const one = { since, filling, full, clock, codec, block };
-    if (known === undefined) this.made.set(group, [one]);
-    else known.push(one);
-    return block;
-  }
 }
 
 const packer = new Packer();

@@ -7,8 +7,8 @@ import { parseChannel } from '../protocol/channel.ts';
 import type { Cursor, ErrorCode } from '../protocol/messages.ts';
 import { boundOf, type Channel, type InHub } from './channel.ts';
 import { type FleetChannelParts, PartnerChannel, ZoneChannel } from './fleet-channel.ts';
-import { Blocks } from './groups.ts';
 import { OrderChannel, type OrderChannelParts } from './order-channel.ts';
+import { Round } from './round.ts';
 import type { Subscriber, Subscription } from './subscription.ts';
 import { driftedOrders } from './verify.ts';
 import { type Grant, mayWatch } from './visibility.ts';
@@ -49,13 +49,6 @@ interface Entry {
   pins: number;
   /** ms since epoch at which it was found empty, or undefined. */
   emptySince: number | undefined;
-}
-
-/** One round of frames: all of them are of the same moment, however long it takes to send them. */
-interface Flush {
-  readonly at: number;
-  readonly every: number | undefined;
-  readonly blocks: Blocks;
 }
 
 const SWEEP_MS = 1000;
@@ -354,16 +347,14 @@ export class Hub {
       channel.emit();
       for (const watch of channel.subscriptions) subscribers.add(watch.subscriber);
     }
-    this.send([...subscribers], 0, { at: this.parts.now(), every, blocks: new Blocks() });
+    this.send([...subscribers], 0, new Round(this.parts.now(), every));
   }
 
   /** Many watchers take many milliseconds: between slices whatever else is to be done has its turn. */
-  private send(subscribers: readonly Subscriber[], from: number, flush: Flush): void {
+  private send(subscribers: readonly Subscriber[], from: number, round: Round): void {
     const to = Math.min(from + SLICE, subscribers.length);
-    const { at, every, blocks } = flush;
-    for (let i = from; i < to; i++)
-      if (subscribers[i]!.flush(at, every, blocks)) this.waiting.add(subscribers[i]!);
-    if (to < subscribers.length) this.timers.soon(() => this.send(subscribers, to, flush));
+    for (let i = from; i < to; i++) if (subscribers[i]!.flush(round)) this.waiting.add(subscribers[i]!);
+    if (to < subscribers.length) this.timers.soon(() => this.send(subscribers, to, round));
   }
 
   /** ms since then; a clock that was set back counts as much time as it was set back by. */

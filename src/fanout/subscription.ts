@@ -2,7 +2,8 @@
 import type { Audience } from '../orders/order.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { GatewayMessage } from '../protocol/messages.ts';
-import type { Blocks, Group, Standing } from './groups.ts';
+import type { Group, Standing } from './groups.ts';
+import type { Round } from './round.ts';
 
 /** A session as the fan-out sees it. Nothing here may be called from inside another socket's handler. */
 export interface Subscriber {
@@ -16,12 +17,8 @@ export interface Subscriber {
   started?(watch: Subscription): void;
   /** Something changed for this watch. */
   mark(watch: Subscription): void;
-  /**
-   * Sends one frame with all that is marked, unless the session is lagging. True: come back next tick.
-   * @param every ms between such frames, where that is longer than it should be: told to the client
-   * @param blocks what others are sent at the same moment
-   */
-  flush(at: number, every?: number, blocks?: Blocks): boolean;
+  /** Sends one frame with all that is marked, unless the session is lagging. True: come back next tick. */
+  flush(round: Round): boolean;
   /** The client left the watch. */
   unmark(watch: Subscription): void;
   /** The watch is over on the gateway's side. */

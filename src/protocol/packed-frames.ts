@@ -1,6 +1,6 @@
 /** The `positions` frames of one packed session, each told against the one before. */
 import { msgpackCodec } from './codec.ts';
-import { Packer } from './packed.ts';
+import { type PackedBlock, Packer } from './packed.ts';
 import { toTime } from './packed-history.ts';
 
 /** A channel's block as packed sessions are sent it. */
@@ -12,8 +12,12 @@ export interface FrameBlock {
 }
 
 const packer = new Packer();
-/** The last frame of one bare block: sessions that watch just that are mostly sent the same bytes. */
-let last: { rows: Uint8Array; passed: number; frame: Uint8Array } | undefined;
+/** The last frame of one block, and what it depends on: sessions that watch just that are mostly sent the same bytes. */
+let last:
+  | { bytes: Uint8Array; at: number; passed: number; every: number | undefined; frame: Uint8Array }
+  | undefined;
+/** Of a frame in MessagePack, which tells its time whole. */
+const WHOLE = -1;
 
 export class PackedFrames {
   /** Of the last message with positions that was sent: its time in units of TIME_MS, and its last channel. */
@@ -36,17 +40,23 @@ export class PackedFrames {
     more: readonly number[],
     every: number | undefined,
   ): Uint8Array {
-    const passed = toTime(at) - this.time;
     const bare = more.length === 0 && every === undefined && blocks.every((block) => block.bare);
-    if (!bare || passed < 0) return msgpackCodec.positionsFrame(at, blocks.map(inMessagePack), more, every);
+    const passed = bare ? Math.max(WHOLE, toTime(at) - this.time) : WHOLE;
     const [{ channel, bytes }] = blocks as readonly [FrameBlock];
-    const alone = blocks.length === 1 && channel === this.channel;
-    if (alone && last?.rows === bytes && last.passed === passed) return last.frame;
-    const rows = blocks.map((block) => ({ channel: block.channel, rows: block.bytes }));
-    const frame = packer.frame(passed, this.channel, rows);
-    if (alone) last = { rows: bytes, passed, frame };
+    const alone = blocks.length === 1 && (passed === WHOLE || channel === this.channel);
+    if (alone && last?.bytes === bytes && last.at === at && last.passed === passed && last.every === every)
+      return last.frame;
+    const frame =
+      passed === WHOLE
+        ? msgpackCodec.positionsFrame(at, blocks.map(inMessagePack), more, every)
+        : packer.frame(passed, this.channel, blocks.map(rowsOf));
+    if (alone) last = { bytes, at, passed, every, frame };
     return frame;
   }
+}
+
+function rowsOf({ channel, bytes }: FrameBlock): PackedBlock {
+  return { channel, rows: bytes };
 }
 
 function inMessagePack({ channel, bytes, bare }: FrameBlock): Uint8Array {

@@ -4,7 +4,8 @@ import { msgpack } from '../../client-sdk/src/msgpack.ts';
 import { CreditWindow } from '../../src/edge/credit-window.ts';
 import { Outbox, type Socket } from '../../src/edge/outbox.ts';
 import { begin, markBehind, restart } from '../../src/fanout/channel.ts';
-import { advanced, Blocks, type Group, NOWHERE, type Standing } from '../../src/fanout/groups.ts';
+import { advanced, type Group, NOWHERE, type Standing } from '../../src/fanout/groups.ts';
+import { Round } from '../../src/fanout/round.ts';
 import type { Subscription } from '../../src/fanout/subscription.ts';
 import { Counts } from '../../src/observe/metrics.ts';
 import { msgpackCodec, pack, packedCodec } from '../../src/protocol/codec.ts';
@@ -123,7 +124,7 @@ export class PackedClient {
 
   flush(every?: number): void {
     markBehind(this.subscriptions.values());
-    this.outbox.flush(this.world.now, every, this.world.blocks);
+    this.outbox.flush(this.world.round(every));
   }
 
   /** Reads all that waits. */
@@ -176,11 +177,11 @@ export class PackedClient {
 
 export class World {
   now = START;
-  /** What was encoded at this moment. */
-  blocks = new Blocks();
   readonly groups: readonly Group[];
   readonly clients: readonly PackedClient[];
   private readonly named: boolean;
+  /** Of this moment. */
+  private readonly rounds = new Map<number | undefined, Round>();
   private readonly last = new Map<string, { session: number; seq: number; lat: number; lng: number }>();
   private readonly riders = new Map<Group, number>();
   private readonly assignments = new Map<Group, number>();
@@ -200,9 +201,15 @@ export class World {
     else this.act(this.clients[step.who]!, step);
   }
 
+  round(every?: number): Round {
+    const round = this.rounds.get(every) ?? new Round(this.now, every);
+    this.rounds.set(every, round);
+    return round;
+  }
+
   pass(ms: number): void {
     this.now += ms;
-    this.blocks = new Blocks();
+    this.rounds.clear();
   }
 
   settle(): void {
