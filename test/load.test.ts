@@ -62,11 +62,11 @@ describe('the load', () => {
       before = load.factor;
     }
     const pauses = trials.slice(1).map((at, i) => at - trials[i]!);
-    expect(pauses).toEqual([18, 34, 66, 130, 130]);
+    expect(pauses).toEqual([20, 34, 66, 132, 132]);
   });
 
   it('is back from all of it where a trial holds', () => {
-    expect(loadOf(1, 1, 1, 1, 1, ...Array(33).fill(0.7)).at(-1)).toBe(1);
+    expect(loadOf(1, 1, 1, 1, 1, ...Array(35).fill(0.7)).at(-1)).toBe(1);
   });
 
   it('comes back within four seconds of quarter-second windows', () => {
@@ -75,8 +75,15 @@ describe('the load', () => {
     expect(factors.slice(5, 9)).toEqual([16, 16, 16, 8]);
   });
 
+  it('does not take the bursts of what it stretched for more of an overload', () => {
+    const second = [0, 0.2, 1, 1];
+    const factors = loadOf(1, 1, 1, ...second, ...second, ...second);
+    expect(Math.max(...factors)).toBe(4);
+    expect(factors.at(-1)).toBeLessThan(4);
+  });
+
   it('does not take one calm window for the end', () => {
-    expect(loadOf(1, 1, 1, 0.1, 0.5, 0.1, 0.1, 0.1)).toEqual([1, 2, 4, 4, 4, 4, 4, 4]);
+    expect(loadOf(1, 1, 1, 0.1, 0.6, 0.6, 0.6, 0.6)).toEqual([1, 2, 4, 4, 4, 4, 4, 4]);
   });
 });
 

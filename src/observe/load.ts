@@ -15,13 +15,19 @@ const CALM = 0.45;
 const EASY = 0.85;
 /** The most that anything is stretched. */
 const MAX_FACTOR = 16;
-/** Busy windows before a step up: a garbage collection, or a neighbour's burst, is no overload. */
+/** Windows that are busy together before a step up: a garbage collection, or a neighbour's burst, is no overload. */
 const BUSY_WINDOWS = 2;
-/** Calm windows before a step back: a burst is not over after its first pause. */
+/** Windows that are calm or easy together, and windows between steps back: a burst is not over after its first pause. */
 const CALM_WINDOWS = 4;
 /** Easy windows before a trial: so many at first, and at most when trials failed. */
 const TRIAL_WINDOWS = 8;
 const MAX_TRIAL_WINDOWS = 128;
+
+/** A window's time, ms. */
+interface Window {
+  readonly active: number;
+  readonly idle: number;
+}
 
 export class Load {
   /** 1: nothing is stretched. Else 2, 4, 8 or 16. */
@@ -30,9 +36,10 @@ export class Load {
   utilization = 0;
   private readonly read: (since?: EventLoopUtilization) => EventLoopUtilization;
   private before: EventLoopUtilization;
-  private busy = 0;
-  private calm = 0;
+  /** The last CALM_WINDOWS of them, newest first. */
+  private windows: Window[] = [];
   private easy = 0;
+  private sinceStep = 0;
   /** Easy windows before the next trial. */
   private patience = TRIAL_WINDOWS;
   /** Windows since a step back that was a trial. */
@@ -46,21 +53,35 @@ export class Load {
   /** Ends a window and draws the conclusion. Called at even intervals, some hundred ms. */
   sample(): void {
     const now = this.read();
-    const { active, idle } = this.since(now);
+    const { active, idle } = this.before;
+    this.windows.unshift({ active: now.active - active, idle: now.idle - idle });
+    this.windows.length = Math.min(this.windows.length, CALM_WINDOWS);
     this.before = now;
-    this.utilization = active + idle > 0 ? active / (active + idle) : 0;
-    const up = (below: boolean, count: number) => (below ? count + 1 : 0);
-    this.busy = up(this.utilization > BUSY, this.busy);
-    this.calm = up(this.utilization < CALM, this.calm);
-    this.easy = up(this.utilization < EASY, this.easy);
+    this.utilization = this.share(1);
+    this.sinceStep++;
     this.sinceTrial++;
-    if (this.busy >= BUSY_WINDOWS) this.stretch();
-    else if (this.factor === 1) return;
-    else if (this.calm >= CALM_WINDOWS) this.relax();
+    // What is stretched comes in bursts: only windows that span some of them tell how busy it is.
+    const bursts = Math.max(BUSY_WINDOWS, Math.min(this.factor, CALM_WINDOWS));
+    const lately = this.share(CALM_WINDOWS);
+    this.easy = lately < EASY ? this.easy + 1 : 0;
+    if (this.windows.length >= bursts && this.share(bursts) > BUSY) this.stretch();
+    else if (this.factor === 1 || this.sinceStep < CALM_WINDOWS) return;
+    else if (lately < CALM) this.relax();
     else if (this.easy >= this.patience) {
       this.relax();
       this.sinceTrial = 0;
     }
+  }
+
+  /** The busy share of the last so many windows. */
+  private share(count: number): number {
+    let active = 0;
+    let idle = 0;
+    for (const window of this.windows.slice(0, count)) {
+      active += window.active;
+      idle += window.idle;
+    }
+    return active + idle > 0 ? active / (active + idle) : 0;
   }
 
   private stretch(): void {
@@ -69,16 +90,13 @@ export class Load {
     else this.patience = TRIAL_WINDOWS;
     this.sinceTrial = Number.POSITIVE_INFINITY;
     this.easy = 0;
+    this.sinceStep = 0;
     this.factor = Math.min(MAX_FACTOR, this.factor * 2);
   }
 
   private relax(): void {
     this.factor /= 2;
-    this.calm = 0;
+    this.sinceStep = 0;
     this.easy = 0;
-  }
-
-  private since(now: EventLoopUtilization): { active: number; idle: number } {
-    return { active: now.active - this.before.active, idle: now.idle - this.before.idle };
   }
 }
