@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { MemoryBroker, memoryBackbone } from '../src/backbone/memory.ts';
 import type { Gateway } from '../src/gateway.ts';
-import type { Position } from '../src/protocol/positions.ts';
+import type { ZonedPosition } from '../src/protocol/positions.ts';
 import { RawClient } from './support/client.ts';
 import { call, givenOrder, testGateway, token } from './support/gateway.ts';
 import { flushAll } from './support/memory-logs.ts';
@@ -17,7 +17,7 @@ afterEach(() => gateway.stop());
 const watch = async (role: 'operator' | 'partner', sub: string, channel: string) =>
   RawClient.hello(gateway.url, await token(role, sub), { watch: [{ w: 1, channel }] });
 
-function standing(rider: string): Position {
+function standing(rider: string): ZonedPosition {
   const at = Date.now();
   return {
     rider,

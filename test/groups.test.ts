@@ -19,7 +19,6 @@ function position(rider: string, session: number, seq: number, heardAt = 0): Pos
     speed: null,
     accuracy: null,
     verdict: 0,
-    zone: null,
   };
 }
 

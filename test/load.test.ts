@@ -173,7 +173,6 @@ async function setUp() {
     speed: null,
     accuracy: null,
     verdict: 0,
-    zone: 'z',
   });
   const ping = async () => {
     const record = toRecord(position());

@@ -58,7 +58,7 @@ function zone(out: Outbox, riders: number, minIntervalMs = 0): Subscription {
 }
 
 function arrive(group: Group, i: number): void {
-  group.take(fromRecord([`r${i}`, 1, 1, 0, 0, 1000, 1000, null, null, null, 0, null]), []);
+  group.take(fromRecord([`r${i}`, 1, 1, 0, 0, 1000, 1000, null, null, null, 0]), []);
 }
 
 describe('outboxes of one group', () => {
@@ -170,7 +170,7 @@ describe('an outbox that may go on', () => {
     const { out, frames } = outbox();
     const watch = zone(out, 1, 250);
     const sent = [1000, 1251, 1300, 1500, 1750, 1751, 100, 200, 350].map((at, seq) => {
-      watch.group.take(fromRecord(['r0', 1, 2 + seq, 0, 0, at, at, null, null, null, 0, null]), []);
+      watch.group.take(fromRecord(['r0', 1, 2 + seq, 0, 0, at, at, null, null, null, 0]), []);
       out.mark(watch);
       out.flush(new Round(at));
       return frames.length;

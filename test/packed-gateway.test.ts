@@ -164,3 +164,24 @@ it('refuses a second watch of a channel with another error: blocks go by channel
   client.send({ t: 'watch', w: 3, channel: 'zone:z', maxError: 6 });
   await client.next('watching', ({ w }) => w === 3);
 });
+
+it('tells who allows an error nothing of the way straight on, and a turn at once', async () => {
+  const rider = 'straight';
+  await givenOrder(gateway, 'o2', { rider }, 'picked_up');
+  const started = Date.now() - 60_000;
+  let session: number | undefined;
+  const ping = async (seq: number, lat: number) => {
+    const lng = 0.5 + (seq * 10) / 111_195; // 10 m/s, due east
+    const pings = [{ seq, lat, lng, at: started + 1000 * seq, heading: 90, speed: 10 }];
+    const answer = await call(gateway, 'POST', `/v1/riders/${rider}/pings`, { session, pings });
+    session = (answer.body as { session: number }).session;
+  };
+  await ping(1, 0);
+  const watch = [{ w: 1, channel: 'order:o2', maxError: 20 }];
+  const client = await RawClient.hello(gateway.url, await token('customer', 'ann'), { watch });
+  undo.push(() => client.close());
+  expect((await client.next('watching')).block[2].map(([, , seq]) => seq)).toEqual([1]);
+  for (const seq of [2, 3, 4, 5]) await ping(seq, 0);
+  await ping(6, 0.001);
+  expect((await client.next('positions')).b[0]![2].map(([, , seq]) => seq)).toEqual([6]);
+});

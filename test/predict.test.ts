@@ -21,7 +21,6 @@ function position(seq: number, at: number, more: Partial<Position> = {}): Positi
     speed: null,
     accuracy: null,
     verdict: 0,
-    zone: null,
     ...more,
   };
 }

@@ -108,7 +108,7 @@ describe('the codecs', () => {
 describe('what nodes say to each other', () => {
   const position: Position = {
     rider: 'r1', session: 7, seq: 3, lat: -2048229, lng: -5458513, fixAt: 1764000000000, heardAt: 1764000000100,
-    heading: 12, speed: null, accuracy: 4, verdict: 0, zone: 'z1',
+    heading: 12, speed: null, accuracy: 4, verdict: 0,
   }; // biome-ignore format: a record
 
   it('comes back as it was sent', () => {

@@ -12,7 +12,7 @@ import { Orders } from '../src/orders/orders.ts';
 import { channelName } from '../src/protocol/channel.ts';
 import { jsonCodec } from '../src/protocol/codec.ts';
 import type { Cursor, GatewayMessage, GatewayMessages, OrderEvent } from '../src/protocol/messages.ts';
-import type { Position } from '../src/protocol/positions.ts';
+import type { ZonedPosition } from '../src/protocol/positions.ts';
 import { forget, replicaOf } from './support/memory-logs.ts';
 
 const OPERATOR: Grant = { role: 'operator', sub: 'op', expiresAt: Number.MAX_SAFE_INTEGER };
@@ -175,7 +175,7 @@ async function withOrder(broker?: MemoryBroker) {
   return { ...made, cursor };
 }
 
-const position = (seq: number): Position => ({
+const position = (seq: number): ZonedPosition => ({
   rider: 'r',
   session: 1,
   seq,

@@ -27,7 +27,7 @@ describe('a rider', () => {
           for (const [, verdict] of taken.verdicts)
             expect(['taken', 'overtaken', 'duplicate']).toContain(verdict);
           best.set(session, Math.max(best.get(session) ?? 0, ...seqs));
-          if (taken.shown !== undefined && isNewer(taken.shown, shown)) shown = taken.shown;
+          if (taken.shown !== undefined && isNewer(taken.shown, shown)) shown = { ...taken.shown };
         });
         if (frames.length === 0) return;
         const newest = Math.max(...best.keys());
@@ -95,6 +95,19 @@ describe('a rider', () => {
     expect(step(3, 1.6)).toEqual(['north', undefined]);
     expect(step(4, 2.5)).toEqual([null, 'north']);
     expect(step(5, 0.5)).toEqual(['south', undefined]);
+  });
+
+  it('keeps one object, and writes every position over the one before', () => {
+    const rider = new Rider('r', RULES);
+    rider.take(1, [at(1)], 0);
+    const { newest } = rider;
+    rider.take(1, [at(2)], 1000);
+    expect(rider.newest).toBe(newest);
+    expect(newest?.seq).toBe(2);
+    const stored = { ...newest!, seq: 3 };
+    rider.learn(stored);
+    rider.take(1, [at(4)], 2000);
+    expect([newest?.seq, stored.seq]).toEqual([4, 3]);
   });
 
   it('goes on from what the store knows', () => {

@@ -34,7 +34,6 @@ function move(): void {
     50,
     5,
     0,
-    'z',
   ];
   const entries = Array.from({ length: RIDERS }, (_, i) => [record(i), []] as [PositionRecord, string[]]);
   broker.publish('zone:z', encodeBus({ kind: 'fleet', entries, left: [] }));

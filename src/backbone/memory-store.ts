@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { encodeEvent, type LogEntry } from '../protocol/bus-messages.ts';
 import { channelName } from '../protocol/channel.ts';
 import type { Cursor } from '../protocol/messages.ts';
-import { isNewer, type Position } from '../protocol/positions.ts';
+import { isNewer, type ZonedPosition } from '../protocol/positions.ts';
 import { Expiring } from './expiring.ts';
 import {
   INDEX_TTL,
@@ -51,7 +51,7 @@ export interface MemoryStoreParts {
 /** The store of one process. Every method runs to its end in one go, which is all the atomicity there is to see. */
 export class MemoryStore implements Store {
   private readonly parts: MemoryStoreParts;
-  private readonly positions: Expiring<Position>;
+  private readonly positions: Expiring<ZonedPosition>;
   private readonly zones = new Groups();
   private readonly sessions: Expiring<number>;
   private readonly logs: Expiring<Log>;
@@ -68,22 +68,22 @@ export class MemoryStore implements Store {
     this.index = new Expiring(parts.now, (key, { owner }) => this.owners.remove(owner, key));
   }
 
-  async putPositions(positions: readonly Position[]): Promise<void> {
+  async putPositions(positions: readonly ZonedPosition[]): Promise<void> {
     for (const position of positions) {
       const { rider, zone } = position;
       const before = this.positions.get(rider);
       if (!isNewer(position, before)) continue;
       if (before !== undefined && before.zone !== zone) this.zones.remove(before.zone, rider);
       this.zones.add(zone, rider);
-      this.positions.set(rider, position, this.parts.positionTtlMs);
+      this.positions.set(rider, { ...position }, this.parts.positionTtlMs);
     }
   }
 
-  async getPositions(riders: readonly string[]): Promise<(Position | undefined)[]> {
+  async getPositions(riders: readonly string[]): Promise<(ZonedPosition | undefined)[]> {
     return riders.map((rider) => this.positions.get(rider));
   }
 
-  async zonePositions(zone: string): Promise<Position[]> {
+  async zonePositions(zone: string): Promise<ZonedPosition[]> {
     return known(this.zones.members(zone).map((rider) => this.positions.get(rider)));
   }
 

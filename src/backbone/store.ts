@@ -1,6 +1,6 @@
 import type { LogEntry } from '../protocol/bus-messages.ts';
 import type { Cursor } from '../protocol/messages.ts';
-import type { Position } from '../protocol/positions.ts';
+import type { ZonedPosition } from '../protocol/positions.ts';
 import type { Missed } from './log.ts';
 
 /** A change to an order's log. `next` is the whole order record after it, as JSON, and the entry's data too. */
@@ -47,12 +47,15 @@ export interface Recovered extends Missed<LogEntry> {
  * Failure: every method rejects when the store does not answer in time. A write may then have happened.
  */
 export interface Store {
-  /** Stores each position unless a newer one of that rider is there; those of one call travel together. */
-  putPositions(positions: readonly Position[]): Promise<void>;
+  /**
+   * Stores each position unless a newer one of that rider is there; those of one call travel together. They are read before
+   * it returns: the caller may write them anew.
+   */
+  putPositions(positions: readonly ZonedPosition[]): Promise<void>;
   /** Newest positions, in the order asked; undefined where none is kept. */
-  getPositions(riders: readonly string[]): Promise<(Position | undefined)[]>;
+  getPositions(riders: readonly string[]): Promise<(ZonedPosition | undefined)[]>;
   /** The newest position of every rider whose newest position is in that zone, in no order. */
-  zonePositions(zone: string): Promise<Position[]>;
+  zonePositions(zone: string): Promise<ZonedPosition[]>;
 
   /**
    * A rider session number greater than any given for this rider, also after the store lost its memory: it is

@@ -22,6 +22,9 @@ import { motion, predictionError } from '../protocol/predict.ts';
 
 interface Row {
   readonly ref: number;
+  /** Of the newest position taken. */
+  session: number;
+  seq: number;
   /** What watchers are shown. */
   position: Position;
   /** The newest known; another than `position` only where an error is allowed. */
@@ -120,6 +123,11 @@ export class Group {
     return group;
   }
 
+  /** Positions are compared with later ones: what was taken must stay as it is. */
+  get remembers(): boolean {
+    return this.bound > 0 || this.packing;
+  }
+
   get size(): number {
     return this.rows.size;
   }
@@ -133,7 +141,8 @@ export class Group {
   }
 
   /**
-   * Takes a position unless one as new is here.
+   * Takes a position unless one as new is here. Unless the group `remembers`, it may be the object that was taken before,
+   * written anew.
    * @param ref fixed by the caller (order channels: the assignment), or given by the group
    * @returns whether anything changed
    */
@@ -147,7 +156,9 @@ export class Group {
       this.rows.set(position.rider, this.enter(position, orders, this.lastRef));
       return true;
     }
-    if (!isNewer(position, row.latest)) return false;
+    if (!isNewer(position, row)) return false;
+    row.session = position.session;
+    row.seq = position.seq;
     const before = row.latest;
     row.latest = position;
     const sameOrders = sameList(row.orders, orders);
@@ -166,6 +177,8 @@ export class Group {
     const introduced = this.clock + 1;
     const row: Row = {
       ref,
+      session: position.session,
+      seq: position.seq,
       position,
       latest: position,
       freshness: LIVE,
@@ -199,7 +212,7 @@ export class Group {
     const row = this.rows.get(rider);
     if (row === undefined) return false;
     this.rows.delete(rider);
-    const { session, seq } = by ?? row.latest;
+    const { session, seq } = by ?? row;
     this.departed.set(rider, { session, seq, heardAt: row.latest.heardAt });
     this.gone.push({ ref: row.ref, reason, changed: ++this.clock });
     if (this.gone.length > MAX_GONE) this.goneFloor = this.gone.shift()!.changed;
@@ -304,8 +317,10 @@ export class Group {
   private pack(whole: readonly Row[] | undefined, from: number, at: number): Block[2] {
     if (!this.packing) {
       this.packing = true;
-      for (const row of this.rows.values())
+      for (const row of this.rows.values()) {
+        if (row.latest === row.position) row.latest = row.position = { ...row.latest };
         row.shown = show(row.position, row.freshness, row.changed, undefined);
+      }
     }
     const bytes =
       whole === undefined

@@ -6,7 +6,7 @@ import { type Audience, type OrderRecord, viewOf } from '../orders/order.ts';
 import type { BusMessage } from '../protocol/bus-messages.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { Cursor, GatewayMessages, OrderEvent, ResetReason } from '../protocol/messages.ts';
-import { type Ages, fromRecord, isNewer, type Position } from '../protocol/positions.ts';
+import { type Ages, fromRecord, isNewer, KeptPosition, type Position } from '../protocol/positions.ts';
 import { begin, type Channel, type InHub, markBehind, restart, type WatchOptions } from './channel.ts';
 import { Group } from './groups.ts';
 import { type Fact, type LogNews, OrderLog, toFact } from './order-log.ts';
@@ -27,6 +27,11 @@ export interface OrderChannelParts extends InHub {
 /** Verdicts that may be wrong because this node, not the watcher, is behind: the store is asked again first. */
 const DOUBTFUL: ReadonlySet<string> = new Set(['epoch', 'ahead', 'diverged']);
 
+const NO_ORDERS: readonly string[] = [];
+
+/** What was just heard. One for all channels, and read at once. */
+const heard = new KeptPosition();
+
 export class OrderChannel implements Channel {
   readonly name: string;
   readonly id: string;
@@ -39,8 +44,8 @@ export class OrderChannel implements Channel {
   private readonly log: OrderLog;
   /** The store no longer has this order: what is here is the last that was known. */
   private lost = false;
-  /** The newest position of the order's rider, shown or not. */
-  private latest: Position | undefined;
+  /** The newest position of the order's rider, shown or not. The groups of the views show this object. */
+  private latest: KeptPosition | undefined;
   /** Taken, and not told yet. */
   private facts: Fact[] = [];
 
@@ -161,7 +166,7 @@ export class OrderChannel implements Channel {
   }
 
   private apply(message: BusMessage): void {
-    if (message.kind === 'position') this.see(fromRecord(message.position));
+    if (message.kind === 'position') this.see(fromRecord(message.position, heard));
     else if (message.kind === 'event') {
       const fact = toFact(message.entry);
       if (fact === undefined) tally(this.parts.counts.busDrops, 'malformed');
@@ -234,12 +239,13 @@ export class OrderChannel implements Channel {
     }
   }
 
-  /** A position of the order's rider, if it is the newest. */
+  /** A position of the order's rider, if it is the newest. It is copied. */
   see(position: Position): void {
     const { order } = this.log;
     if (order === undefined || order.ended || position.rider !== order.rider) return;
     if (!isNewer(position, this.latest)) return;
-    this.latest = position;
+    this.latest ??= new KeptPosition();
+    this.latest.write(position);
     for (const view of this.views.values()) this.show(view);
   }
 
@@ -247,10 +253,12 @@ export class OrderChannel implements Channel {
   private show({ audience, group }: View): void {
     const order = this.log.order!;
     if (order.rider === undefined) return;
-    let changed: boolean;
+    const { latest } = this;
+    let changed = false;
     if (!windowOpen(this.parts.windows, audience, order))
       changed = group.leave(order.rider, order.ended ? 'ended' : 'hidden');
-    else changed = this.latest !== undefined && group.take(this.latest, [], order.assignment);
+    else if (latest !== undefined)
+      changed = group.take(group.remembers ? { ...latest } : latest, NO_ORDERS, order.assignment);
     if (changed) this.parts.dirty(this);
   }
 

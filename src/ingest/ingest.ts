@@ -47,6 +47,7 @@ export interface Received {
 }
 
 interface Link {
+  readonly held: Held;
   readonly session: number;
   readonly to: RiderLink;
   /** Highest number dealt with, and the highest that may be acknowledged: its position is stored. */
@@ -54,7 +55,7 @@ interface Link {
   stored: number;
   /** What was refused and not told yet. */
   refused: [number, Refusal][];
-  /** When the next acknowledgement is due, `performance.now()`. */
+  /** When the next acknowledgement is due, `performance.now()`; 0: there is nothing to acknowledge. */
   ackAt: number;
 }
 
@@ -86,8 +87,9 @@ export class Ingest {
   private readonly parts: IngestParts;
   private readonly riders = new Map<string, Held>();
   private readonly batches: Batches;
-  private dirty = new Set<Held>();
-  private readonly toAck = new Set<Link>();
+  private dirty: Held[] = [];
+  /** In the order they are due. Those of links that have gone are skipped. */
+  private toAck: Link[] = [];
   private scheduled = false;
   private readonly undo: (() => void)[];
 
@@ -118,7 +120,7 @@ export class Ingest {
     await held.ready;
     const session = await this.number(held, claimed);
     if (session === undefined) return undefined;
-    const link: Link = { session, to, seq: 0, stored: 0, refused: [], ackAt: 0 };
+    const link: Link = { held, session, to, seq: 0, stored: 0, refused: [], ackAt: 0 };
     held.links.add(link);
     return {
       session,
@@ -126,7 +128,6 @@ export class Ingest {
       ping: (pings) => this.take(held, link, pings),
       close: () => {
         held.links.delete(link);
-        this.toAck.delete(link);
         held.usedAt = this.parts.now();
       },
     };
@@ -146,9 +147,8 @@ export class Ingest {
     const session = await this.number(held, claimed);
     if (session === undefined) return undefined;
     const to = { pinged() {}, replaced() {} };
-    const link: Link = { session, to, seq: 0, stored: 0, refused: [], ackAt: 0 };
+    const link: Link = { held, session, to, seq: 0, stored: 0, refused: [], ackAt: 0 };
     this.take(held, link, pings);
-    this.toAck.delete(link);
     if (held.dirty) await new Promise<void>((done, failed) => held.waiting.push({ done, failed }));
     const { seq, refused } = link;
     return { session, seq, accepted: pings.length - refused.length, refused };
@@ -256,15 +256,14 @@ export class Ingest {
       if (verdict === 'rate' && link.refused.length < MAX_REFUSED) link.refused.push([seq, verdict]);
       if (seq > link.seq) link.seq = seq;
     }
-    if (!this.toAck.has(link)) this.ackLater(link);
+    if (link.ackAt === 0) this.ackLater(link);
     if (shown === undefined) {
       if (!held.dirty && held.inFlight === 0) link.stored = link.seq;
       return;
     }
     this.publish(held.rider, left);
     if (held.dirty) this.parts.counts.shed++;
-    held.dirty = true;
-    this.dirty.add(held);
+    this.soil(held);
     if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(() => {
@@ -285,44 +284,52 @@ export class Ingest {
     if (left !== undefined) this.batches.left(left, rider);
   }
 
+  /** Its newest position is to be stored. */
+  private soil(held: Held): void {
+    if (!held.dirty) this.dirty.push(held);
+    held.dirty = true;
+  }
+
   /** Stores and publishes the newest of every rider that moved; a failed write is tried again on the tick. */
   private flush(): void {
     this.batches.flushNow();
-    const batch = [...this.dirty];
-    this.dirty = new Set();
-    const writes = batch.map((held) => {
+    const batch = this.dirty;
+    this.dirty = [];
+    const waiting: Held['waiting'] = [];
+    const links: Link[] = [];
+    const reached: number[] = [];
+    for (const held of batch) {
       held.dirty = false;
       held.inFlight++;
-      return {
-        held,
-        waiting: held.waiting.splice(0),
-        reached: [...held.links].map((link) => [link, link.seq] as const),
-      };
-    });
+      if (held.waiting.length > 0) waiting.push(...held.waiting.splice(0));
+      for (const link of held.links) {
+        links.push(link);
+        reached.push(link.seq);
+      }
+    }
     this.parts.store.putPositions(batch.map((held) => held.rider.newest!)).then(
       () => {
-        for (const { held, waiting, reached } of writes) {
-          held.inFlight--;
-          const settled = !held.dirty && held.inFlight === 0;
-          for (const [link, seq] of reached) link.stored = Math.max(link.stored, settled ? link.seq : seq);
-          for (const { done } of waiting) done();
-        }
+        for (const held of batch) held.inFlight--;
+        links.forEach((link, i) => {
+          const settled = !link.held.dirty && link.held.inFlight === 0;
+          link.stored = Math.max(link.stored, settled ? link.seq : reached[i]!);
+        });
+        for (const { done } of waiting) done();
       },
       (error: Error) => {
         this.parts.counts.storeFailures++;
-        for (const { held, waiting } of writes) {
+        for (const held of batch) {
           held.inFlight--;
-          held.dirty = true;
-          this.dirty.add(held);
-          for (const { failed } of waiting) failed(error);
+          this.soil(held);
         }
+        for (const { failed } of waiting) failed(error);
       },
     );
   }
 
   private tick(): void {
     this.batches.flushTick();
-    if (this.dirty.size > 0 && !this.scheduled) this.flush();
+    if (this.dirty.length > 0 && !this.scheduled) this.flush();
     const now = this.parts.now();
     for (const held of this.riders.values()) {
       if (held.outdated) this.assignments(held);
@@ -332,17 +339,19 @@ export class Ingest {
 
   private ackLater(link: Link): void {
     link.ackAt = performance.now() + ACK_MS;
-    this.toAck.add(link);
+    this.toAck.push(link);
   }
 
   /** Pings whose position is not stored yet stay unacknowledged: the phone may have to send them again. */
   private acknowledge(): void {
     const now = performance.now();
     // A share of all, so that however many there are, each has its turn in time.
-    let left = Math.max(ACK_SLICE, this.toAck.size / (ACK_MS / ACK_LOOK_MS / 2));
-    for (const link of this.toAck) {
-      if (link.ackAt > now || left-- <= 0) return;
-      this.toAck.delete(link);
+    const most = Math.max(ACK_SLICE, this.toAck.length / (ACK_MS / ACK_LOOK_MS / 2));
+    let due = 0;
+    while (due < this.toAck.length && due < most && this.toAck[due]!.ackAt <= now) due++;
+    for (const link of this.toAck.splice(0, due)) {
+      link.ackAt = 0;
+      if (!link.held.links.has(link)) continue;
       if (link.stored < link.seq) this.ackLater(link);
       if (link.stored === 0) continue;
       link.to.pinged(link.stored, link.refused);

@@ -42,7 +42,7 @@ const COUNTED = 4096;
 
 const NOTHING: Position = {
   rider: '', session: 0, seq: 0, lat: 0, lng: 0, fixAt: 0, heardAt: 0, heading: null, speed: null, accuracy: null,
-  verdict: 0, zone: null,
+  verdict: 0,
 }; // biome-ignore format: a table
 const NOWHERE: Shown = {
   clock: 0,

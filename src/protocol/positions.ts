@@ -44,11 +44,14 @@ export interface Position {
   readonly accuracy: number | null;
   /** Bits as in PROTOCOL.md; 0 is plausible. */
   readonly verdict: number;
-  /** The zone the rider is in, or null. */
+}
+
+/** A position as ingest and the store know it: with the zone the rider is in, or null. */
+export interface ZonedPosition extends Position {
   readonly zone: string | null;
 }
 
-/** A position as an array, the form in which it crosses the backbone. */
+/** A position as an array, the form in which it crosses the bus. */
 export type PositionRecord = [
   rider: string,
   session: number,
@@ -61,7 +64,6 @@ export type PositionRecord = [
   speed: number | null,
   accuracy: number | null,
   verdict: number,
-  zone: string | null,
 ];
 
 /** Whether `a` supersedes `b`: strictly greater (session, seq). */
@@ -74,25 +76,58 @@ export function isNewer(
 
 export function toRecord(p: Position): PositionRecord {
   return [
-    p.rider, p.session, p.seq, p.lat, p.lng, p.fixAt, p.heardAt, p.heading, p.speed, p.accuracy, p.verdict, p.zone,
+    p.rider, p.session, p.seq, p.lat, p.lng, p.fixAt, p.heardAt, p.heading, p.speed, p.accuracy, p.verdict,
   ]; // biome-ignore format: one line reads as the record's layout
 }
 
-export function fromRecord(r: PositionRecord): Position {
-  return {
-    rider: r[0],
-    session: r[1],
-    seq: r[2],
-    lat: r[3],
-    lng: r[4],
-    fixAt: r[5],
-    heardAt: r[6],
-    heading: r[7],
-    speed: r[8],
-    accuracy: r[9],
-    verdict: r[10],
-    zone: r[11],
-  };
+/**
+ * A position that is written anew, in place. An object for each ping would outlive the young generation, for it is kept until
+ * the next ping, and collecting the old one holds a node up for a tenth of a second. Nobody but its owner may keep it.
+ */
+export class KeptPosition implements Position {
+  rider = '';
+  session = 0;
+  seq = 0;
+  lat = 0;
+  lng = 0;
+  // NaN has V8 reserve room for a double in place: times are no small integers.
+  fixAt = Number.NaN;
+  heardAt = Number.NaN;
+  heading: number | null = null;
+  speed: number | null = null;
+  accuracy: number | null = null;
+  verdict = 0;
+
+  write(by: Position): this {
+    if (this.rider !== by.rider) this.rider = by.rider; // of two equal strings the old one stays
+    this.session = by.session;
+    this.seq = by.seq;
+    this.lat = by.lat;
+    this.lng = by.lng;
+    this.fixAt = by.fixAt;
+    this.heardAt = by.heardAt;
+    this.heading = by.heading;
+    this.speed = by.speed;
+    this.accuracy = by.accuracy;
+    this.verdict = by.verdict;
+    return this;
+  }
+}
+
+/** @param into what it is written into; by default an object of its own */
+export function fromRecord(r: PositionRecord, into = new KeptPosition()): Position {
+  into.rider = r[0];
+  into.session = r[1];
+  into.seq = r[2];
+  into.lat = r[3];
+  into.lng = r[4];
+  into.fixAt = r[5];
+  into.heardAt = r[6];
+  into.heading = r[7];
+  into.speed = r[8];
+  into.accuracy = r[9];
+  into.verdict = r[10];
+  return into;
 }
 
 /** The wire form for a frame stamped `at`. Trailing unknowns are left out, as PROTOCOL.md allows. */

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Backbone } from '../../src/backbone/backbone.ts';
-import { isNewer, type Position } from '../../src/protocol/positions.ts';
+import { isNewer, type ZonedPosition } from '../../src/protocol/positions.ts';
 import { eventually, type Fleet, fresh, type MakeFleet } from './fleet.ts';
 
 /** 2026-01-01, in seconds since 2025-01-01: a floor no clock of a test can be below. */
 const YEAR = 365 * 86_400;
 
-export function at(rider: string, session: number, seq: number, zone: string | null = null): Position {
+export function at(rider: string, session: number, seq: number, zone: string | null = null): ZonedPosition {
   const heardAt = Date.now();
   return {
     rider,
@@ -45,9 +45,9 @@ export function describePositions(fleet: () => Fleet, make: MakeFleet): void {
       await fc.assert(
         fc.asyncProperty(pings, async (list) => {
           const rider = fresh('r');
-          const batches = new Map([a, b].map((node) => [node, [] as Position[]]));
+          const batches = new Map([a, b].map((node) => [node, [] as ZonedPosition[]]));
           const puts: Promise<void>[] = [];
-          let best: Position | undefined;
+          let best: ZonedPosition | undefined;
           for (const { session, seq, node, alone } of list) {
             const position = at(rider, session, seq);
             if (isNewer(position, best)) best = position;
@@ -107,6 +107,18 @@ export function describePositions(fleet: () => Fleet, make: MakeFleet): void {
       await a.store.putPositions([at(rider, 2, 2, east)]);
       await b.store.putPositions([at(rider, 2, 1, west), at(rider, 1, 9, west)]);
       expect([await ridersIn(a, east), await ridersIn(a, west)]).toEqual([[rider], []]);
+    });
+
+    test('a position is as it was when it was put, whatever is written over it', async () => {
+      const { a, b } = fleet();
+      const rider = fresh('r');
+      const [east, west] = [fresh('z'), fresh('z')];
+      const put = at(rider, 1, 1, east);
+      const stored = a.store.putPositions([put]);
+      Object.assign(put, at(rider, 1, 2, west));
+      await stored;
+      expect((await newest(b, rider))?.seq).toBe(1);
+      expect([await ridersIn(b, east), await ridersIn(b, west)]).toEqual([[rider], []]);
     });
 
     test('a position is forgotten when its time is over', async () => {

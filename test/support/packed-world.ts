@@ -238,7 +238,7 @@ export class World {
     };
     this.last.set(key, to);
     const times = { fixAt: this.now - late, heardAt: this.now };
-    const rest = { heading, speed, accuracy, verdict, zone: null };
+    const rest = { heading, speed, accuracy, verdict };
     group.take({ rider: `r${rider}`, ...to, ...times, ...rest }, [], this.refOf(group, rider));
   }
 

@@ -1,14 +1,14 @@
 /** A position as the text kept in Redis: `session|seq|lat|lng|fixAt|heardAt|heading|speed|accuracy|verdict|zone`. */
-import type { Position } from '../../protocol/positions.ts';
+import type { ZonedPosition } from '../../protocol/positions.ts';
 
 /** Nothing between the bars stands for null. */
-export function positionText(p: Position): string {
+export function positionText(p: ZonedPosition): string {
   const course = `${p.heading ?? ''}|${p.speed ?? ''}|${p.accuracy ?? ''}`;
   return `${p.session}|${p.seq}|${p.lat}|${p.lng}|${p.fixAt}|${p.heardAt}|${course}|${p.verdict}|${p.zone ?? ''}`;
 }
 
 /** The opposite; undefined for text this version did not write. */
-export function parsePosition(rider: string, text: string): Position | undefined {
+export function parsePosition(rider: string, text: string): ZonedPosition | undefined {
   const parts = text.split('|');
   if (parts.length < 11) return undefined;
   const number = (at: number) => Number(parts[at]);

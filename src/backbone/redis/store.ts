@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { LogEntry } from '../../protocol/bus-messages.ts';
 import { channelName } from '../../protocol/channel.ts';
 import type { Cursor } from '../../protocol/messages.ts';
-import type { Position } from '../../protocol/positions.ts';
+import type { ZonedPosition } from '../../protocol/positions.ts';
 import {
   INDEX_TTL,
   LOG_ENTRIES,
@@ -25,7 +25,7 @@ import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { parsePosition, positionText } from './position-text.ts';
 import { Script } from './script.ts';
-import { Zones } from './zones.ts';
+import { type Note, Zones } from './zones.ts';
 
 /** Keys in one command. */
 const CHUNK = 512;
@@ -50,33 +50,39 @@ export class RedisStore implements Store {
     this.zones = new Zones(redis, keys, positionTtlMs);
   }
 
-  async putPositions(positions: readonly Position[]): Promise<void> {
+  async putPositions(positions: readonly ZonedPosition[]): Promise<void> {
     const puts: Promise<number[]>[] = [];
     for (let from = 0; from < positions.length; from += CHUNK) {
       puts.push(this.putSome(positions.slice(from, from + CHUNK)));
     }
+    const zones = positions.map(({ zone }) => zone);
     const kept = (await Promise.all(puts)).flat();
-    // After the positions: who finds a rider in a zone must find its position there.
-    const stored = positions.map((position, i) => ({ position, entered: kept[i] === 2 }));
-    await this.zones.note(stored.filter((_, i) => kept[i] !== 0));
+    // After the positions: who finds a rider in a zone must find its position there. They may have been written anew since.
+    const due: Note[] = [];
+    positions.forEach(({ rider, heardAt }, i) => {
+      const zone = zones[i]!;
+      if (zone !== null && kept[i] !== 0 && this.zones.isDue(rider, kept[i] === 2))
+        due.push({ rider, zone, heardAt });
+    });
+    await this.zones.note(due);
   }
 
-  async getPositions(riders: readonly string[]): Promise<(Position | undefined)[]> {
-    const reads: Promise<(Position | undefined)[]>[] = [];
+  async getPositions(riders: readonly string[]): Promise<(ZonedPosition | undefined)[]> {
+    const reads: Promise<(ZonedPosition | undefined)[]>[] = [];
     for (let from = 0; from < riders.length; from += CHUNK) {
       reads.push(this.readPositions(riders.slice(from, from + CHUNK)));
     }
     return (await Promise.all(reads)).flat();
   }
 
-  async zonePositions(zone: string): Promise<Position[]> {
+  async zonePositions(zone: string): Promise<ZonedPosition[]> {
     const noted = await this.zones.riders(zone);
     const positions = await this.getPositions(noted.map(({ rider }) => rider));
     this.zones.prune(
       zone,
       noted.filter((_, i) => positions[i]?.zone !== zone),
     );
-    return positions.filter((position) => position?.zone === zone) as Position[];
+    return positions.filter((position) => position?.zone === zone) as ZonedPosition[];
   }
 
   async nextSession(rider: string): Promise<number> {
@@ -150,7 +156,7 @@ export class RedisStore implements Store {
     return Object.entries(kept).map(([subject, text]) => ({ subject, before: Number.parseInt(text, 10) }));
   }
 
-  private async putSome(positions: readonly Position[]): Promise<number[]> {
+  private async putSome(positions: readonly ZonedPosition[]): Promise<number[]> {
     const keys: string[] = [];
     const args: (string | number)[] = [this.positionTtlMs];
     for (const position of positions) {
@@ -160,7 +166,7 @@ export class RedisStore implements Store {
     return (await this.put.run(this.redis, keys, args, keys.length)) as number[];
   }
 
-  private async readPositions(riders: readonly string[]): Promise<(Position | undefined)[]> {
+  private async readPositions(riders: readonly string[]): Promise<(ZonedPosition | undefined)[]> {
     const keys = riders.map((rider) => this.keys.rider(rider, 'p'));
     const texts = await this.redis.run((redis) => redis.mget(...keys));
     return texts.map((text, i) => (text === null ? undefined : parsePosition(riders[i]!, text)));

@@ -1,4 +1,3 @@
-import type { Position } from '../../protocol/positions.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
@@ -10,11 +9,11 @@ const PRUNE_AFTER = 2000;
 /** Riders in one command. */
 const CHUNK = 1000;
 
-/** A position that was stored. */
-export interface Stored {
-  readonly position: Position;
-  /** The rider was not in that zone before. */
-  readonly entered: boolean;
+export interface Note {
+  readonly rider: string;
+  readonly zone: string;
+  /** ms since epoch. */
+  readonly heardAt: number;
 }
 
 interface Noted {
@@ -44,13 +43,17 @@ export class Zones {
     this.noteEvery = Math.min(NOTE_EVERY, ttlMs / 3);
   }
 
-  /** Notes the riders that came into a zone, or were not noted for a while. */
-  async note(stored: readonly Stored[]): Promise<void> {
+  /** Whether a rider that is in a zone is to be noted there. @param entered it was not in that zone before */
+  isDue(rider: string, entered: boolean): boolean {
+    const noted = this.notes.get(rider);
+    return entered || noted === undefined || Date.now() - noted >= this.noteEvery;
+  }
+
+  /** Notes that riders are in zones. */
+  async note(notes: readonly Note[]): Promise<void> {
     const now = Date.now();
     const due = new Map<string, (string | number)[]>();
-    for (const { position, entered } of stored) {
-      const { rider, zone, heardAt } = position;
-      if (zone === null || !(entered || this.isDue(rider, now))) continue;
+    for (const { rider, zone, heardAt } of notes) {
       this.notes.delete(rider); // to the end: the map stays in the order of time
       this.notes.set(rider, now);
       const riders = due.get(zone);
@@ -81,11 +84,6 @@ export class Zones {
       const args = old.slice(from, from + CHUNK).flatMap(({ rider, score }) => [rider, score]);
       this.remove.run(this.redis, [this.keys.zone(zone)], args).catch(() => {});
     }
-  }
-
-  private isDue(rider: string, now: number): boolean {
-    const noted = this.notes.get(rider);
-    return noted === undefined || now - noted >= this.noteEvery;
   }
 
   private write(zone: string, riders: readonly (string | number)[], now: number): Promise<unknown>[] {
