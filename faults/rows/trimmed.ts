@@ -3,6 +3,8 @@ import type { Row } from '../row.ts';
 /** Events while the apps are away: more than one node replays, and more than the log keeps. */
 const FEW = 10;
 const MANY = 450;
+/** The apps are refused for as long as it takes to post all that: their back-off has grown up to its cap when it is over. */
+const BACK_MS = 30_000;
 
 export const trimmed: Row = {
   name: 'trimmed',
@@ -12,7 +14,7 @@ export const trimmed: Row = {
   without: ['honesty', 'gap-check'],
   twin: 'what is left of a log is given and taken as if it were all that was missed',
   resets: 1,
-  limits: { detectMs: 1000, convergeMs: 10_000 },
+  limits: { detectMs: 1000, convergeMs: BACK_MS },
   async run(stage) {
     const redis = await stage.redis();
     const small = await stage.gateway('small', redis.url, { MAX_REPLAY: '4' });
@@ -39,7 +41,7 @@ export const trimmed: Row = {
     await Promise.all([post(few, FEW), post(many, MANY)]);
     for (const path of paths) path.refuse(false);
     stage.healed();
-    await stage.quiet(10_000);
+    await stage.quiet(BACK_MS);
     const resets = (reason: string) => async (node: typeof small) =>
       stage.metric(node, `ridecast_resets_total{reason="${reason}"`);
     return { limit: await resets('limit')(small), trimmed: await resets('trimmed')(large) };
