@@ -72,7 +72,7 @@ const schema = z.object({
 
   groupTickMs: whole(250, 10, 10_000, 'ms between position frames of zones and partners'),
   lingerMs: whole(1000, 0, 60_000, 'ms a channel stays subscribed after its last watcher left'),
-  blockPositions: whole(1000, 10, 100_000, 'positions of one channel in one frame; the rest follows'),
+  blockPositions: whole(1000, 10, 100_000, 'positions of one channel in one frame, packed changes eight times as many; the rest follows'),
   staleAfterMs: whole(30_000, 1000, 3_600_000, 'ms of silence after which a rider is shown as stale'),
   lostAfterMs: whole(120_000, 2000, 86_400_000, 'ms of silence after which a rider is shown as lost'),
   positionTtlMs: whole(300_000, 10_000, 86_400_000, 'ms a position is kept after the rider was last heard'),

@@ -171,8 +171,37 @@ describe('a group', () => {
     expect(block(standing, msgpackCodec)).not.toBe(first);
     expect(block({ ...standing, filling: true })).not.toBe(first);
     expect(block(NOWHERE)).not.toBe(first);
+    // What comes while a round is sent is for the next one, but for those who leave.
     group.take(position('a', 1, 2), []);
+    expect(block(standing)).toBe(first);
+    expect(new Round(6).block(group, standing, jsonCodec)).not.toBe(first);
+    group.leave('b', 'hidden');
     expect(block(standing)).not.toBe(first);
+  });
+
+  it('gives who stood alike before a round the same place after it, whatever came meanwhile', () => {
+    const group = new Group(1, true, 100);
+    group.take(position('a', 1, 1), []);
+    const round = new Round(5);
+    const places = [2, 3].map((seq) => {
+      const block = round.block(group, NOWHERE, jsonCodec);
+      group.take(position('a', 1, seq), []);
+      return advanced(NOWHERE, block, block.clock);
+    });
+    expect(places[1]).toEqual(places[0]);
+    expect(group.changes(places[1]!, 6).block[2].map(([, , seq]) => seq)).toEqual([3]);
+  });
+
+  it('cuts packed changes later than positions that go whole', () => {
+    const group = new Group(1, true, 2);
+    const riders = ['a', 'b', 'c', 'd', 'e'];
+    for (const rider of riders) group.take(position(rider, 1, 1), []);
+    const { clock } = group;
+    const standing = { since: clock, known: clock, filling: false };
+    expect(group.changes(NOWHERE, 0, true).more).toBe(true);
+    for (const rider of riders) group.take(position(rider, 1, 2), []);
+    expect(group.changes(standing, 0).more).toBe(true);
+    expect(group.changes(standing, 0, true).more).toBe(false);
   });
 
   it('says live, stale, lost, and then lets the rider go', () => {

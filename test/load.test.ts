@@ -29,8 +29,8 @@ function loadOf(...shares: number[]): number[] {
 }
 
 describe('the load', () => {
-  it('doubles the factor with every busy window but the first, up to sixteen', () => {
-    expect(loadOf(0.5, 0.99, 0.99, 1, 1, 1, 1)).toEqual([1, 1, 2, 4, 8, 16, 16]);
+  it('doubles the factor, up to sixteen, when as many windows as it stretches by were busy', () => {
+    expect(loadOf(0.5, 0.99, 0.99, ...Array(8).fill(1))).toEqual([1, 1, 2, 4, 8, 8, 8, 8, 16, 16, 16]);
   });
 
   it('does not take one busy window for an overload', () => {
@@ -62,7 +62,7 @@ describe('the load', () => {
       before = load.factor;
     }
     const pauses = trials.slice(1).map((at, i) => at - trials[i]!);
-    expect(pauses).toEqual([20, 34, 66, 132, 132]);
+    expect(pauses).toEqual([22, 37, 69, 134]);
   });
 
   it('is back from all of it where a trial holds', () => {
@@ -70,15 +70,34 @@ describe('the load', () => {
   });
 
   it('comes back within four seconds of quarter-second windows', () => {
-    const factors = loadOf(1, 1, 1, 1, 1, ...Array(16).fill(0.1));
+    const factors = loadOf(...Array(8).fill(1), ...Array(16).fill(0.1));
     expect(factors.at(-1)).toBe(1);
-    expect(factors.slice(5, 9)).toEqual([16, 16, 16, 8]);
+    expect(factors.slice(8, 12)).toEqual([16, 16, 16, 8]);
   });
 
   it('does not take the bursts of what it stretched for more of an overload', () => {
     const second = [0, 0.2, 1, 1];
     // Stretched by four it comes once in four windows; the last one of these is the trial.
     expect(loadOf(1, 1, 1, ...second, ...second).slice(2)).toEqual([...Array(8).fill(4), 2]);
+  });
+
+  it('does not take the first burst after a step back, as large as those before it, for an overload', () => {
+    // Stretched by four: a burst of three windows in four, and after the step back the last of these, then smaller ones.
+    const factors = loadOf(
+      1,
+      1,
+      1,
+      ...Array(2).fill([0.2, 1, 1, 1]).flat(),
+      0.1,
+      0.2,
+      1,
+      1,
+      1,
+      0.7,
+      0.7,
+      0.7,
+    );
+    expect(factors.slice(2)).toEqual([...Array(8).fill(4), ...Array(9).fill(2)]);
   });
 
   it('does not take one calm window for the end', () => {

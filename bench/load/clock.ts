@@ -48,6 +48,7 @@ export class SentTimes {
 export class Sight implements Eye {
   readonly rider: number | undefined;
   readonly refs = new Map<number, number>();
+  decode: Eye['decode'];
   /** Positions that came after a newer one of their rider. */
   wentBack = 0;
   private readonly sent: SentTimes;

@@ -28,6 +28,8 @@ export interface Eye {
   readonly rider: number | undefined;
   /** Riders by the short numbers this socket was told. */
   readonly refs: Map<number, number>;
+  /** Reads what this socket is told, where each message is told against those before it. */
+  decode?: (bytes: Uint8Array) => unknown;
   saw(rider: number, seq: number): void;
 }
 

@@ -2,6 +2,7 @@
 import type { Dialect } from './dialect.ts';
 import { mqttDialect } from './dialects/mqtt.ts';
 import { natsDialect } from './dialects/nats.ts';
+import { packedDialect } from './dialects/packed.ts';
 import { rawDialect } from './dialects/raw.ts';
 import { ridecastDialect } from './dialects/ridecast.ts';
 import { socketioDialect } from './dialects/socketio.ts';
@@ -15,6 +16,8 @@ function dialectOf(target: Target, crowd: Crowd): Dialect {
   switch (target.speaks) {
     case 'ridecast':
       return ridecastDialect(target, crowd);
+    case 'packed':
+      return packedDialect(target, crowd);
     case 'raw':
       return rawDialect(crowd);
     case 'socketio':
@@ -24,7 +27,7 @@ function dialectOf(target: Target, crowd: Crowd): Dialect {
     case 'mqtt':
       return mqttDialect(crowd);
     case 'tick':
-      return tickDialect(crowd, Math.floor(target.recordBytes));
+      return tickDialect(crowd, target.recordBytes);
   }
 }
 

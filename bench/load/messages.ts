@@ -5,7 +5,12 @@ export type { Crowd };
 
 /** How a system is to be spoken to, and what that needs to know. */
 export type Target =
-  | { readonly speaks: 'ridecast'; readonly url: string; readonly secret: string; readonly credit: boolean }
+  | {
+      readonly speaks: 'ridecast' | 'packed';
+      readonly url: string;
+      readonly secret: string;
+      readonly credit: boolean;
+    }
   | { readonly speaks: 'raw' | 'socketio' | 'nats' | 'mqtt'; readonly url: string }
   | { readonly speaks: 'tick'; readonly url: string; readonly recordBytes: number };
 

@@ -62,7 +62,9 @@ export const memory: Row = {
     { words: 'at most 1.2 × raw uWebSockets.js', figure: 'all', of: OURS, beside: rawUws.name, most: 1.2 },
   ],
   contenders: [
-    contender(ridecast(OURS, 'our gateway; tokens, limits and deadlines of each session included')),
+    contender(
+      ridecast(OURS, 'our gateway; tokens, limits and deadlines of each session included', { packed: false }),
+    ),
     contender(rawUws),
     contender(wsRedis),
     contender(socketio),

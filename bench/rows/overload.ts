@@ -2,13 +2,13 @@
 import type { Window } from '../loader.ts';
 import type { Contender, Line, Row, Run } from '../row.ts';
 import { type Crowd, lineOf, withStand } from '../steady.ts';
-import { wsRedis } from '../systems/bare.ts';
+import { rawUws, wsRedis } from '../systems/bare.ts';
 import { ridecast } from '../systems/ridecast.ts';
 import { socketioRedis } from '../systems/socketio.ts';
 import type { Stand, System } from '../systems/system.ts';
 
 const OURS = 'Ridecast + Redis';
-const RATES = [2500, 5000, 7500, 10_000, 12_500, 15_000, 20_000, 25_000, 30_000];
+const RATES = [5000, 7500, 10_000, 12_500, 15_000, 20_000, 25_000, 30_000];
 /** What it carries shows this share, no later than that. */
 const SHOWN = 0.98;
 const LATE_MS = 250;
@@ -23,7 +23,7 @@ const LOOK_S = 0.5;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function play(system: System, run: Run): Promise<Line[]> {
-  const [riders, rates, seconds] = run.quick ? [100, [200, 400], 1] : [5000, RATES, 6];
+  const [riders, rates, seconds] = run.quick ? [100, [200, 400], 1] : [5000, RATES, 5];
   const crowd: Crowd = { channel: 'order', riders, watchers: riders, perOrder: 1 };
   return withStand(system, { ...crowd, hz: (2 * Math.max(...rates)) / riders }, run, async (stand) => {
     const { loader } = run;
@@ -34,14 +34,17 @@ async function play(system: System, run: Run): Promise<Line[]> {
       await pause(seconds * 500);
       return loader.measure(seconds, stand.pids);
     };
-    let carried = rates[0]!;
-    for (const rate of rates) {
-      const window = await under(rate);
-      if (window.shown < SHOWN * window.sent || (window.delayP99 ?? 0) > LATE_MS) break;
-      carried = rate;
+    let carried = run.memo.get('carried') ?? rates[0]!;
+    if (system.name === OURS) {
+      for (const rate of rates) {
+        const window = await under(rate);
+        if (window.shown < SHOWN * window.sent || (window.delayP99 ?? 0) > LATE_MS) break;
+        carried = rate;
+      }
+      run.memo.set('carried', carried);
+      await loader.rest();
+      await loader.settle();
     }
-    await loader.rest();
-    await loader.settle();
     const events = eventful(stand, run);
     const half = await under(carried / 2);
     const twice = await under(carried * 2);
@@ -102,10 +105,10 @@ const contender = (system: System): Contender => ({ ...system, run: (run) => pla
 export const overload: Row = {
   name: 'overload',
   title: 'Twice the load it can carry',
-  how: `5,000 riders and a watcher each. What a system carries is the highest rate of which it shows ${SHOWN * 100} %, 99 % of it within ${LATE_MS} ms. Then half of that, twice, and half again; ${EVENTFUL} orders have an event every ${EVENT_MS} ms all the while. Raw uWebSockets.js carries more than this load can offer twice.`,
+  how: `5,000 riders and a watcher each. What our gateway carries is the highest rate of which it shows ${SHOWN * 100} %, 99 % of it within ${LATE_MS} ms. Then every system is given half of that, twice, and half again; ${EVENTFUL} orders have an event every ${EVENT_MS} ms all the while.`,
   key: 'ratio',
   columns: [
-    { figure: 'carried', title: 'carries pings/s', digits: 0 },
+    { figure: 'carried', title: 'load, pings/s', digits: 0 },
     { figure: 'half', title: 'age p99 at half, ms', digits: 0 },
     { figure: 'twice', title: 'at twice, ms', digits: 0 },
     { figure: 'ratio', title: 'times', digits: 1 },
@@ -123,6 +126,7 @@ export const overload: Row = {
   ],
   contenders: [
     contender(ridecast(OURS, 'our gateway over Redis; customers watch with credit', { redis: true })),
+    contender(rawUws),
     contender(wsRedis),
     contender(socketioRedis),
   ],

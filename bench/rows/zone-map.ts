@@ -71,8 +71,15 @@ export const zoneMap: Row = {
     },
   ],
   contenders: [
-    contender(ridecast(CREDIT, 'our gateway; watchers speak MessagePack and send credit, as the SDK does')),
+    contender(
+      ridecast(CREDIT, 'our gateway; watchers read packed positions and send credit, as the SDK does'),
+    ),
     contender(ridecast('Ridecast, no credit', 'the same with watchers that send nothing', { credit: false })),
+    contender(
+      ridecast('Ridecast, not packed', 'the same with watchers that read plain MessagePack', {
+        packed: false,
+      }),
+    ),
     contender(rawTick),
     contender(rawUws),
     contender(nchan),

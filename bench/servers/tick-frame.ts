@@ -3,7 +3,7 @@
  * Little endian: u16 rider, u16 seq, then latitude, longitude, heading, speed.
  */
 export const TICK_HEADER_BYTES = 4;
-/** A record of at least so many bytes tells who and which ping. */
+/** A record tells who and which ping with so many bytes. Where there are fewer each, the first of a frame have them. */
 export const RECORD_SEQ_BYTES = 4;
 /** All that a position has to say. */
 const FULL_BYTES = 16;
@@ -17,9 +17,13 @@ export interface Spot {
   readonly speed: number;
 }
 
+/** Bytes from one record to the next. */
+export const recordStep = (recordBytes: number): number =>
+  Math.max(RECORD_SEQ_BYTES, Math.floor(recordBytes));
+
 /** @param recordBytes of one position; need not be whole */
 export function tickFrame(spots: Iterable<Spot>, count: number, recordBytes: number): Buffer {
-  const whole = Math.floor(recordBytes);
+  const whole = recordStep(recordBytes);
   const frame = Buffer.alloc(
     TICK_HEADER_BYTES + Math.max(whole * count + FULL_BYTES, Math.round(recordBytes * count)),
   );

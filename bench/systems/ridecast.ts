@@ -15,6 +15,8 @@ export interface RidecastOptions {
   readonly redis?: boolean;
   /** Watchers send credit, as the SDK does (true). */
   readonly credit?: boolean;
+  /** They ask for packed positions, as the SDK's binary entry does (true); else for plain MessagePack. */
+  readonly packed?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -26,7 +28,7 @@ export function ridecast(name: string, what: string, options: RidecastOptions = 
 
 async function start(
   shape: Shape,
-  { redis = false, credit = true, env = {} }: RidecastOptions,
+  { redis = false, credit = true, packed = true, env = {} }: RidecastOptions,
 ): Promise<Stand> {
   const secret = randomBytes(32).toString('hex');
   const folder = mkdtempSync(join(tmpdir(), 'ridecast-bench-'));
@@ -59,7 +61,7 @@ async function start(
     const company = new Company(gateway.ready, secret);
     if (shape.channel === 'order') await company.giveOrders(shape.riders);
     return {
-      target: { speaks: 'ridecast', url: gateway.ready, secret, credit },
+      target: { speaks: packed ? 'packed' : 'ridecast', url: gateway.ready, secret, credit },
       pids,
       company,
       async stop() {

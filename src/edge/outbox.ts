@@ -173,7 +173,7 @@ export class Outbox implements Subscriber {
       if (wait > 0 && wait <= watch.minIntervalMs) continue; // more: the clock was set back
       if (this.packed?.isTwin(watch, sending)) continue; // has what the other is sent
       const block = round.block(watch.group, watch.standing, this.codec);
-      sending.push({ watch, block, standing: advanced(watch.standing, block, watch.group.clock) });
+      sending.push({ watch, block, standing: advanced(watch.standing, block, block.clock) });
     }
     return sending;
   }

@@ -46,6 +46,8 @@ export interface BlockBytes {
   readonly bare: boolean;
   /** The clock it brings a watcher to. */
   readonly upTo: number;
+  /** The group's clock when it was made. */
+  readonly clock: number;
   /** More changed than one block may hold. */
   readonly more: boolean;
   /** It replaces all the watcher knew. */
@@ -82,6 +84,8 @@ export function advanced(
 }
 
 const packer = new Packer();
+/** A block of packed changes may hold so many times the positions of another. */
+const PACKED_MORE = 8;
 const MAX_GONE = 1000;
 /** ms after which a position is sent though the predicted dot is right: silence must not look like a lost link. */
 const KEEP_ALIVE_MS = 10_000;
@@ -98,6 +102,8 @@ export class Group {
   private gone: { ref: number; reason: OutReason; changed: number }[] = [];
   /** Departures up to this clock are no longer known: who stands before it gets everything anew. */
   private goneFloor = 0;
+  /** Departures so far: who has left must not be shown by what was encoded before. */
+  departures = 0;
   private lastRef = 0;
   private readonly limit: number;
   private readonly named: boolean;
@@ -212,6 +218,7 @@ export class Group {
     const row = this.rows.get(rider);
     if (row === undefined) return false;
     this.rows.delete(rider);
+    this.departures++;
     const { session, seq } = by ?? row;
     this.departed.set(rider, { session, seq, heardAt: row.latest.heardAt });
     this.gone.push({ ref: row.ref, reason, changed: ++this.clock });
@@ -271,7 +278,7 @@ export class Group {
     const { block, ...rest } = this.changes(from, at, codec.packed);
     const [, , rows, ...others] = block as readonly unknown[];
     const bare = !rest.full && others.length === 0 && rows instanceof Uint8Array;
-    return { bytes: bare ? rows : codec.encode(block), bare, ...rest };
+    return { bytes: bare ? rows : codec.encode(block), bare, clock: this.clock, ...rest };
   }
 
   /**
@@ -286,7 +293,9 @@ export class Group {
     const full = this.needsFull(standing);
     const from = full ? 0 : standing.since;
     let rows = [...this.rows.values()].filter((row) => row.changed > from);
-    const more = rows.length > this.limit;
+    // What a packed watcher has of a rider makes its row a tenth as large as a whole one.
+    const limit = packed && !full && !standing.filling ? PACKED_MORE * this.limit : this.limit;
+    const more = rows.length > limit;
     if (more) rows = rows.sort((a, b) => a.changed - b.changed).slice(0, this.limit);
     const upTo = more ? rows[rows.length - 1]!.changed : this.clock;
 

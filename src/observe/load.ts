@@ -19,6 +19,8 @@ const MAX_FACTOR = 16;
 const BUSY_WINDOWS = 2;
 /** Windows that are calm or easy together, and windows between steps back: a burst is not over after its first pause. */
 const CALM_WINDOWS = 4;
+/** The most windows that are looked at together. */
+const MOST_WINDOWS = 2 * MAX_FACTOR;
 /** Easy windows before a trial: so many at first, and at most when trials failed. */
 const TRIAL_WINDOWS = 8;
 const MAX_TRIAL_WINDOWS = 128;
@@ -36,10 +38,12 @@ export class Load {
   utilization = 0;
   private readonly read: (since?: EventLoopUtilization) => EventLoopUtilization;
   private before: EventLoopUtilization;
-  /** The last CALM_WINDOWS of them, newest first. */
+  /** The last MOST_WINDOWS of them, newest first. */
   private windows: Window[] = [];
   private easy = 0;
   private sinceStep = 0;
+  /** The last step was back. */
+  private relaxed = false;
   /** Easy windows before the next trial. */
   private patience = TRIAL_WINDOWS;
   /** Windows since a step back that was a trial. */
@@ -55,13 +59,12 @@ export class Load {
     const now = this.read();
     const { active, idle } = this.before;
     this.windows.unshift({ active: now.active - active, idle: now.idle - idle });
-    this.windows.length = Math.min(this.windows.length, CALM_WINDOWS);
+    this.windows.length = Math.min(this.windows.length, MOST_WINDOWS);
     this.before = now;
     this.utilization = this.share(1);
     this.sinceStep++;
     this.sinceTrial++;
-    // What is stretched comes in bursts: only windows that span some of them tell how busy it is.
-    const bursts = Math.max(BUSY_WINDOWS, Math.min(this.factor, CALM_WINDOWS));
+    const bursts = this.bursts();
     const lately = this.share(CALM_WINDOWS);
     this.easy = lately < EASY ? this.easy + 1 : 0;
     if (this.windows.length >= bursts && this.share(bursts) > BUSY) this.stretch();
@@ -71,6 +74,16 @@ export class Load {
       this.relax();
       this.sinceTrial = 0;
     }
+  }
+
+  /**
+   * What is stretched comes in bursts, one in so many windows as it is stretched by: only windows that span one tell how busy
+   * it is. The first burst after a step back is still as large as those before it.
+   */
+  private bursts(): number {
+    const first = Math.max(CALM_WINDOWS, 2 * this.factor);
+    const settling = this.relaxed && this.sinceStep <= 2 * first;
+    return settling ? first : Math.max(BUSY_WINDOWS, this.factor);
   }
 
   /** The busy share of the last so many windows. */
@@ -91,11 +104,13 @@ export class Load {
     this.sinceTrial = Number.POSITIVE_INFINITY;
     this.easy = 0;
     this.sinceStep = 0;
+    this.relaxed = false;
     this.factor = Math.min(MAX_FACTOR, this.factor * 2);
   }
 
   private relax(): void {
     this.factor /= 2;
+    this.relaxed = true;
     this.sinceStep = 0;
     this.easy = 0;
   }

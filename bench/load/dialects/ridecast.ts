@@ -20,18 +20,23 @@ const CREDIT_BYTES = 16_384;
 const EMPTY = Buffer.from(msgpackCodec.positionsFrame(0, []));
 /** `t: 'positions'`, which comes after the size of the map, and where the array of blocks begins. */
 const POSITIONS = EMPTY.subarray(1, EMPTY.indexOf('positions') + 'positions'.length);
-const BLOCKS_AT = EMPTY.length - 3;
+export const BLOCKS_AT = EMPTY.length - 3;
 const EVENT = Buffer.from(msgpackCodec.encode({ t: 'event' })).subarray(1);
 
 const walk = new Walk();
 
-export function ridecastDialect({ secret, credit }: RidecastOptions, crowd: Crowd): Dialect {
+/** @param more for the watchers' hello */
+export function ridecastDialect(
+  { secret, credit }: RidecastOptions,
+  crowd: Crowd,
+  more: object = {},
+): Dialect {
   const watcherToken =
     crowd.channel === 'zone' ? mint(secret, 'operator', 'operator') : mint(secret, 'customer', 'customer');
   return {
     watcher(index) {
       const channel = crowd.channel === 'zone' ? 'zone:z' : `order:o${Math.floor(index / crowd.perOrder)}`;
-      const hello = { t: 'hello', token: watcherToken, credit, watch: [{ w: 1, channel }] };
+      const hello = { t: 'hello', token: watcherToken, credit, ...more, watch: [{ w: 1, channel }] };
       return opening(SUBPROTOCOLS.msgpack, frameOf(msgpackCodec.encode(hello), BINARY), 'watching');
     },
     rider(index) {
@@ -76,13 +81,14 @@ function opening(subprotocol: string, hello: Buffer, word: string): Opening {
   };
 }
 
-function isPositions(buffer: Buffer, from: number): boolean {
+export function isPositions(buffer: Buffer, from: number, to: number): boolean {
+  if (to - from < POSITIONS.length) return false;
   for (let i = 0; i < POSITIONS.length; i++) if (buffer[from + 1 + i] !== POSITIONS[i]) return false;
   return true;
 }
 
 function countPositions(buffer: Buffer, from: number, to: number): number {
-  if (to - from < POSITIONS.length || !isPositions(buffer, from)) return 0;
+  if (!isPositions(buffer, from, to)) return 0;
   walk.start(buffer, from + BLOCKS_AT);
   let count = 0;
   for (let blocks = walk.enter(); blocks > 0; blocks--) {

@@ -1,0 +1,81 @@
+/** Ridecast with packed positions (PROTOCOL.md, section 10), as the SDK's binary entry asks for them. */
+import { unpacker } from '../../../client-sdk/src/packed.ts';
+import { msgpackCodec } from '../../../src/protocol/codec.ts';
+import type { GatewayMessages } from '../../../src/protocol/messages.ts';
+import { Bits } from '../bits.ts';
+import type { Crowd, Dialect, Eye } from '../dialect.ts';
+import { numberIn } from '../dialect.ts';
+import { Walk } from '../walk.ts';
+import { BLOCKS_AT, isPositions, type RidecastOptions, ridecastDialect } from './ridecast.ts';
+
+/** The first byte of a frame with more than one block. */
+const MANY = 193;
+
+const bits = new Bits();
+const walk = new Walk();
+
+export function packedDialect(options: RidecastOptions, crowd: Crowd): Dialect {
+  return { ...ridecastDialect(options, crowd, { packed: true }), count, see, introduce };
+}
+
+function count(buffer: Buffer, from: number, to: number): number {
+  const first = buffer[from]!;
+  if (first === MANY) return countMany(buffer, from);
+  if (first > 127) return countWhole(buffer, from, to);
+  bits.start(buffer, from).bit();
+  bits.number(6);
+  return rowsAt(buffer, bits.byte());
+}
+
+function countMany(buffer: Buffer, from: number): number {
+  let positions = 0;
+  let at = from + 1;
+  bits.start(buffer, at).number(6);
+  for (let blocks = bits.number(0) + 1; blocks > 0; blocks--) {
+    bits.number(0);
+    const length = bits.number(7);
+    at = bits.byte();
+    positions += rowsAt(buffer, at);
+    bits.start(buffer, at + length);
+  }
+  return positions;
+}
+
+/** A frame in MessagePack, whose block has packed rows in it. */
+function countWhole(buffer: Buffer, from: number, to: number): number {
+  if (!isPositions(buffer, from, to)) return 0;
+  walk.start(buffer, from + BLOCKS_AT);
+  if (walk.enter() !== 1) throw new Error('nobody watches two channels here');
+  walk.enter();
+  walk.number();
+  walk.number();
+  if (!walk.isBinary) return 0;
+  walk.bytes();
+  return rowsAt(buffer, walk.at);
+}
+
+/** Keys and changes. */
+function rowsAt(buffer: Buffer, at: number): number {
+  return bits.start(buffer, at).number(0) + bits.number(1);
+}
+
+function see(buffer: Buffer, from: number, to: number, eye: Eye): void {
+  const message = read(buffer, from, to, eye);
+  for (const [, , positions] of message.b ?? [])
+    for (const [ref, , seq] of positions) eye.saw(eye.rider ?? eye.refs.get(ref)!, seq);
+}
+
+function introduce(buffer: Buffer, from: number, to: number, eye: Eye): void {
+  read(buffer, from, to, eye);
+}
+
+/** Every message of the socket that has positions passes here: each is told against those before it. */
+function read(buffer: Buffer, from: number, to: number, eye: Eye): Read {
+  eye.decode ??= unpacker((bytes) => msgpackCodec.decode(bytes)).read;
+  const message = eye.decode(buffer.subarray(from, to)) as Read;
+  const blocks = message.b ?? (message.block === undefined ? [] : [message.block]);
+  for (const block of blocks) for (const [ref, rider] of block[3] ?? []) eye.refs.set(ref, numberIn(rider));
+  return message;
+}
+
+type Read = Partial<Pick<GatewayMessages['positions'], 'b'> & Pick<GatewayMessages['watching'], 'block'>>;
