@@ -6,21 +6,28 @@
  */
 const INTERNAL = [
   'alive',
-  'check',
+  'backlog',
+  'begin',
   'emit',
+  'ending',
   'follow',
   'frameSize',
   'heardAt',
+  'held',
   'lastWatch',
   'mute',
   'over',
   'parts',
   'place',
+  'say',
+  'sent',
   'skew',
   'stand',
   'synced',
-  'watching',
-  'welcome',
+  'users',
+  'greeting',
+  'heard',
+  'probe',
 ];
 
 export const internal = new RegExp(`^(${INTERNAL.join('|')})$`);

@@ -43,7 +43,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   const close = () => finish();
   const core: Core = {
     info: { state: 'connecting', attempt: 0 },
-    welcome: undefined,
+    greeting: undefined,
     heardAt: 0,
     frameSize: 0,
     skew: 0,
@@ -61,8 +61,8 @@ export function connect(url: string | (() => string | Promise<string>), options:
         off!();
       }
     },
-    send: (message) => core.welcome && send(message),
-    buffered: () => link!.buffered(),
+    say: (message) => core.greeting && send(message),
+    backlog: () => link!.buffered(),
     pause() {
       paused = true;
       suspend();
@@ -74,7 +74,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
     close,
     [Symbol.dispose]: close,
   };
-  const probe = liveness(core, () => lose('timeout'));
+  const { probe, heard } = liveness(core, () => lose('timeout'));
   const getToken = credentials(core, o.token, (error) => fail(0, 'auth', error));
   core.parts.add(credit(core));
 
@@ -115,37 +115,33 @@ export function connect(url: string | (() => string | Promise<string>), options:
       link = (o.transport ?? webSocket)(
         to,
         {
-          open: unlessGone(() => greet(token)) as () => void,
+          open: unlessGone(() => {
+            const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0' };
+            tell(hello);
+            send(hello);
+          }) as () => void,
           data: unlessGone(hear),
           close: unlessGone((code) => lose(reasonOf(code), code)),
         },
         o,
       );
     } catch (error) {
-      const e = fault(0, reason, String(error), (error as ClientError | undefined)?.retryable !== false);
       if (signal.aborted) return;
-      if (!e.retryable) return finish(e);
-      emit('error', e);
+      if ((error as ClientError | undefined)?.retryable === false)
+        return finish(fault(0, reason, String(error)));
+      fail(0, reason, error);
       lose(reason);
     }
   }
 
-  function greet(token: string): void {
-    const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0' };
-    tell(hello);
-    send(hello);
-  }
-
   // A text we cannot make sense of costs that text: the next gap check heals what it held. What follows a binary frame
-  // may be told against it.
+  // may be told against it. Text is JSON whatever the codec: a transport may know no other.
   function hear(data: string | ArrayBuffer): void {
-    core.frameSize = (data as string).length ?? (data as ArrayBuffer).byteLength;
-    if (!guarded(() => take(decode(data))) && typeof data !== 'string') lose('protocol');
+    const text = typeof data === 'string';
+    core.frameSize = text ? data.length : data.byteLength;
+    if (!guarded(() => take((text ? json : o.codec).decode(data) as GatewayMessage)) && !text)
+      lose('protocol');
   }
-
-  // Text is JSON whatever the codec: a transport may know no other.
-  const decode = (data: string | ArrayBuffer) =>
-    (typeof data === 'string' ? json : o.codec).decode(data) as GatewayMessage;
 
   function send(message: ClientMessage): void {
     debug('send', message.t);
@@ -154,10 +150,11 @@ export function connect(url: string | (() => string | Promise<string>), options:
 
   function take(m: GatewayMessage): void {
     debug('take', m.t);
+    heard(m);
     if (m.t === 'welcome') {
       next();
-      if (!core.welcome) liveAt = performance.now();
-      core.welcome = m;
+      if (!core.greeting) liveAt = performance.now();
+      core.greeting = m;
       window = m.reconnect;
     } else if (m.t === 'drain') {
       window = m;
@@ -165,11 +162,12 @@ export function connect(url: string | (() => string | Promise<string>), options:
     } else if (m.t === 'error' && !m.w) fail(m.code, 'protocol', m.message);
     tell(m);
     // Unless a listener has closed or paused it by now.
-    if (core.welcome === m) set('live');
+    if (core.greeting === m) set('live');
   }
 
-  function tell(word: Word): void {
-    for (const part of core.parts) guarded(() => part(word));
+  function tell(word: Word & { w?: number }): void {
+    for (const part of core.parts)
+      if (!word.w || part.w === word.w) guarded(() => part[word.t]?.(word as never));
   }
 
   /** False: it went wrong, and the app was told. */
@@ -188,21 +186,17 @@ export function connect(url: string | (() => string | Promise<string>), options:
   function detach(say?: number, code?: number): void {
     attempt?.abort();
     link?.drop(say);
-    attempt = link = core.welcome = undefined;
+    attempt = link = core.greeting = undefined;
     tell({ t: 'lost', code });
   }
 
   /** @param ms until the next dial; by default what the gateway's window or the back-off says */
   function lose(reason: Reason, code = 0, ms?: number): void {
-    if (core.welcome && performance.now() - liveAt >= HEALTHY_MS) losses = 0;
+    if (core.greeting && performance.now() - liveAt >= HEALTHY_MS) losses = 0;
     detach(undefined, code);
     if (code === 4401 ? typeof o.token === 'string' : isFinal(code)) return finish(fault(code, reason));
     // The window is a wait before the first of the back-off's.
-    const wait = !window
-      ? jitter(losses, o.backoff)
-      : losses
-        ? jitter(losses - 1, o.backoff)
-        : within(window);
+    const wait = window && !losses ? within(window) : jitter(losses - (window ? 1 : 0), o.backoff);
     losses++;
     rest(reason, ms ?? wait);
   }
@@ -223,7 +217,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
 
   /** Something changed for the better: prove the link, or dial soon. */
   function wake(): void {
-    if (core.welcome) probe();
+    if (core.greeting) probe();
     else if (!attempt) {
       losses = 0;
       rest(core.info.reason, Math.random() * WAKE_MS);
@@ -255,7 +249,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
       hidden = false;
       hiding();
     } else offline = signal === 'offline';
-    if (!offline || core.welcome) wake();
+    if (!offline || core.greeting) wake();
   });
 
   void begin();

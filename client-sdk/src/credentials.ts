@@ -29,7 +29,7 @@ export function credentials(
     kept = '';
     try {
       // Without a link the next dial asks for one.
-      if (core.welcome) core.send({ t: 'refresh', token: await fetch() });
+      if (core.greeting) core.say({ t: 'refresh', token: await fetch() });
     } catch (error) {
       if (link.aborted) return;
       stale(error);
@@ -37,16 +37,22 @@ export function credentials(
     }
   }
 
-  core.parts.add((m) => {
-    if (m.t === 'bye') renewing();
-    else if (m.t === 'lost' && m.code === 4401) {
+  function plan({ tokenTtl }: { tokenTtl: number }): void {
+    if (typeof token === 'string') return;
+    why = 'expiring';
+    again = Math.max(1000, tokenTtl / 20);
+    renewing(renew, Math.min(Math.max(1000, 0.8 * tokenTtl), LONGEST_MS));
+  }
+
+  core.parts.add({
+    welcome: plan,
+    refreshed: plan,
+    lost({ code }) {
+      if (code !== 4401) return;
       kept = '';
       why = 'rejected';
-    } else if ('tokenTtl' in m && typeof token !== 'string') {
-      why = 'expiring';
-      again = Math.max(1000, m.tokenTtl / 20);
-      renewing(renew, Math.min(Math.max(1000, 0.8 * m.tokenTtl), LONGEST_MS));
-    }
+    },
+    bye: () => renewing(),
   });
 
   return (signal) => {

@@ -10,15 +10,18 @@ export function credit(core: Core): Part {
   /** Share of what may be handled without a word. */
   let used = 0;
 
-  return ({ t }) => {
-    const window = core.welcome?.credit;
-    if (t === 'hello') handled = used = 0;
-    else if (t === 'positions' && window) {
+  return {
+    hello() {
+      handled = used = 0;
+    },
+    positions() {
+      const window = core.greeting!.credit;
+      if (!window) return;
       handled++;
       used += 2 / window.frames + (4 * core.frameSize) / window.bytes;
       if (used < 1) return;
       used = 0;
-      core.send({ t: 'credit', n: handled });
-    }
+      core.say({ t: 'credit', n: handled });
+    },
   };
 }

@@ -14,27 +14,36 @@ import type {
   Selector,
   WatchEvents,
 } from './types.ts';
-import type { Block, Core, WireOrder } from './wire.ts';
+import type { Block, Core, WireOrder, Writable } from './wire.ts';
 
 /**
  * Watches the riders of a zone or a partner, or a list of orders. The newest position of each; none goes back, over
  * any number of reconnects. Changes come as one `batch` per animation frame (per 16 ms where there is none, per 100 ms or
  * what timers are throttled to in a hidden page), however many riders moved.
  */
-export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}): Fleet {
-  const core = c as Core;
+export function watchFleet(client: Client, selector: Selector, o: FleetOptions = {}): Fleet {
+  const core = client as Core;
   const { on, emit, mute } = emitter<FleetEvents & WatchEvents<ReadonlyMap<string, Item>>>();
   const { maxItems = Infinity } = o;
 
-  /** As they arrive; without the status, which `told` has. */
-  const items = new Map<string, Item>();
   const orders = new Map<string, WireOrder>();
+  /** Its snapshot is what the app was last told of: undefined until it is known, be it empty. */
+  const watch: Writable<Fleet> = {
+    snapshot: undefined,
+    freshness: 'catching-up',
+    cursor: undefined,
+    orders: orders as ReadonlyMap<string, OrderInfo>,
+    on,
+    retarget: aim,
+    close,
+    [Symbol.dispose]: close,
+  };
+  /** As they arrive; without the status, which the snapshot has. */
+  const items = new Map<string, Item>();
   const marks = new Map<string, Mark>();
-  /** What the app was last told of, and whose item changed since. Undefined until it is known, be it empty. */
-  let told: ReadonlyMap<string, Item> | undefined;
-  let dirty = new Set<string>();
+  /** Whose item changed since the app was told; undefined: nothing is to be told. */
+  let dirty: Set<string> | undefined;
   const flushing = timer();
-  let due = false;
   let subs: Subscription[] = [];
   /** Everything has arrived once. */
   let whole = false;
@@ -44,16 +53,14 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   // ---- what is shown ----
 
   function touch(id: string): void {
-    dirty.add(id);
     soon();
+    dirty!.add(id);
   }
 
   function soon(): void {
-    if (due) return;
-    due = true;
-    const frame = globalThis.requestAnimationFrame as typeof requestAnimationFrame | undefined;
-    flushing(flush, frame ? HIDDEN_MS : BATCH_MS);
-    frame?.(flush);
+    if (dirty) return;
+    dirty = new Set();
+    flushing(flush, globalThis.requestAnimationFrame?.(flush) ? HIDDEN_MS : BATCH_MS);
   }
 
   function drop(id: string): void {
@@ -65,19 +72,21 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
   }
 
   function flush(): void {
-    if (!due || !open) return;
-    due = false;
-    const before = told;
+    if (!dirty) return;
+    const before = watch.snapshot;
     const batch = dirty;
     const now = new Map(before);
-    dirty = new Set();
-    told = now;
+    dirty = undefined;
+    watch.snapshot = now;
     for (const id of batch) {
       const item = items.get(id);
       if (item) now.set(id, { ...item, status: orders.get(item.orders?.[0] ?? '')?.status });
       else now.delete(id);
     }
-    for (const id of batch) if (now.has(id) === !before?.has(id)) emit(now.has(id) ? 'enter' : 'leave', id);
+    for (const id of batch) {
+      const there = now.has(id);
+      if (there === !before?.has(id)) emit(there ? 'enter' : 'leave', id);
+    }
     if (batch.size) emit('batch', batch);
     emit('change', now);
   }
@@ -149,12 +158,12 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
 
     function arrived(more?: unknown): void {
       whole ||= !more && subs.every((other) => other.synced);
-      if (whole && !told) soon();
-      fresh.check();
+      if (whole && !watch.snapshot) soon();
+      check();
     }
 
     const sub = subscribe(core, channel, o.maxHz, {
-      watching(m) {
+      begin(m) {
         const mark = id && marks.get(id);
         if (mark) marks.set(id, unnumbered(mark));
         if (m.order) update(m.order, true);
@@ -175,7 +184,7 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
         arrived();
         if (error) emit('error', error);
       },
-      alive: () => fresh.check(),
+      alive: () => check(),
     });
     return sub;
   }
@@ -197,32 +206,26 @@ export function watchFleet(c: Client, selector: Selector, o: FleetOptions = {}):
 
   function close(): void {
     open = false;
+    dirty = undefined;
     for (const sub of subs) sub.close();
     flushing();
-    fresh.end('lost');
+    check('lost');
     mute();
   }
 
-  const fresh = freshness(
+  const check = freshness(
     core,
+    watch,
     o.staleAfterMs,
-    () => (whole ? [refused ? 2 : 0, Math.min(core.heardAt, ...subs.map((sub) => sub.heardAt))] : undefined),
-    (f) => emit('freshness', f),
+    () =>
+      whole
+        ? [
+            refused ? 2 : 0,
+            Math.min(core.heardAt, ...subs.map((sub) => (sub.synced ? Infinity : sub.heardAt))),
+          ]
+        : undefined,
+    emit,
   );
   aim(selector);
-
-  return {
-    get snapshot() {
-      return told;
-    },
-    get freshness() {
-      return fresh.value;
-    },
-    cursor: undefined,
-    orders: orders as ReadonlyMap<string, OrderInfo>,
-    on,
-    retarget: aim,
-    close,
-    [Symbol.dispose]: close,
-  };
+  return watch;
 }

@@ -4,17 +4,8 @@ import { ACK_MS } from './limits.ts';
 import { compare, type Mark, NEVER, toPosition, unnumbered } from './position.ts';
 import { subscribe } from './subscribe.ts';
 import { timer } from './timer.ts';
-import type {
-  Client,
-  Cursor,
-  Order,
-  OrderEvents,
-  OrderOptions,
-  OrderWatch,
-  Position,
-  WatchEvents,
-} from './types.ts';
-import type { Block, Core, Message, OrderEvent, WireOrder } from './wire.ts';
+import type { Client, Order, OrderEvents, OrderOptions, OrderWatch, Position, WatchEvents } from './types.ts';
+import type { Block, Core, Message, OrderEvent, WireOrder, Writable } from './wire.ts';
 
 /**
  * Watches one order. Events: every one, once and in order, or a `gap` and a whole snapshot. Positions: the newest,
@@ -22,27 +13,35 @@ import type { Block, Core, Message, OrderEvent, WireOrder } from './wire.ts';
  * else's, is an `error` with code `not_found`, and the watch is over.
  */
 export function watchOrder<St extends string = string>(
-  c: Client,
+  client: Client,
   id: string,
   o: OrderOptions = {},
 ): OrderWatch<St> {
-  const core = c as Core;
+  const core = client as Core;
   const { on, emit, mute } = emitter<OrderEvents<St> & WatchEvents<Order<St>>>();
 
-  let cursor: Cursor | undefined = o.since;
+  const stop = () => close('lost');
+  const watch: Writable<OrderWatch<St>> = {
+    snapshot: undefined,
+    freshness: 'catching-up',
+    cursor: o.since,
+    on,
+    close: stop,
+    [Symbol.dispose]: stop,
+  };
+
   let order: WireOrder | undefined;
   let position: Position | undefined;
   /** Of the newest position ever shown; outlives the position. */
   let mark: Mark = NEVER;
   let word = 0;
-  let snapshot: Order<St> | undefined;
   let unacked = 0;
   const acking = timer();
   let open = true;
 
   function show(): void {
     if (!order) return;
-    snapshot = {
+    watch.snapshot = {
       ...order,
       eta: order.eta ? { at: order.eta } : undefined,
       position,
@@ -57,7 +56,7 @@ export function watchOrder<St extends string = string>(
     if (next.ended || next.assignment > mark[0]) position = undefined;
     show();
     if (missed) emit('gap', { missed });
-    if (event) emit('event', { ...event, order: snapshot!, replayed });
+    if (event) emit('event', { ...event, order: watch.snapshot!, replayed });
     const { status, at, eta } = next;
     if ((before || event) && (status !== before?.status || at !== before.at))
       emit('status', { status: status as St, at, replayed });
@@ -66,10 +65,11 @@ export function watchOrder<St extends string = string>(
 
   /** One event of the log. False: it does not follow from where we stand. */
   function step(e: OrderEvent, replayed: boolean): boolean {
+    const { cursor } = watch;
     if (!cursor || e.id === cursor.id) return true;
     // By id, too, and not ignored below ours: after a failover other events may have our offsets.
     if (e.offset !== cursor.offset + 1 || e.prev !== cursor.id) return false;
-    cursor = { ...cursor, offset: e.offset, id: e.id };
+    watch.cursor = { ...cursor, offset: e.offset, id: e.id };
     if (!unacked++) acking(ack, ACK_MS);
     become(e.order, replayed, e);
     return true;
@@ -77,20 +77,20 @@ export function watchOrder<St extends string = string>(
 
   function ack(): void {
     acking();
-    if (unacked) core.send({ t: 'ack', w: sub.w, offset: cursor!.offset });
+    if (unacked) core.say({ t: 'ack', w: sub.w, offset: watch.cursor!.offset });
     unacked = 0;
   }
 
   function follow({ events, cursor: to, order: state, reset }: Message<'watching'>): void {
     for (const e of events ?? []) if (open) step(e, true);
     if (!open || !to || !state) return;
-    const from = cursor;
+    const from = watch.cursor;
     if (!reset && from?.id === to.id) {
       // Nothing was missed; after a restart of the app this is the first we see of the order.
       if (!order) become(state, true);
       return;
     }
-    cursor = to;
+    watch.cursor = to;
     if (reset) mark = unnumbered(mark);
     const counted = reset === 'trimmed' || reset === 'limit';
     become(state, true, undefined, from && (counted ? to.offset - from.offset : 'unknown'));
@@ -116,11 +116,11 @@ export function watchOrder<St extends string = string>(
 
   /** Runs a change, then tells of it. */
   function changing<T>(change: () => T): T {
-    const before = snapshot;
+    const before = watch.snapshot;
     const result = change();
-    fresh.check();
-    if (snapshot !== before) emit('change', snapshot!);
-    if (order?.ended) close('ended', () => emit('end', snapshot!));
+    check();
+    if (watch.snapshot !== before) emit('change', watch.snapshot!);
+    if (order?.ended) close('ended', () => emit('end', watch.snapshot!));
     return result;
   }
 
@@ -130,16 +130,14 @@ export function watchOrder<St extends string = string>(
     open = false;
     ack();
     sub.close();
-    fresh.end(last);
+    check(last);
     tell?.();
     mute();
   }
 
-  const stop = () => close('lost');
-
   const sub = subscribe(core, `order:${id}`, o.maxHz, {
-    stand: () => cursor,
-    watching: (m) =>
+    stand: () => watch.cursor,
+    begin: (m) =>
       changing(() => {
         word = 0;
         follow(m);
@@ -152,31 +150,18 @@ export function watchOrder<St extends string = string>(
       if (last) changing(() => become(last, true, undefined, order && 'unknown'));
       if (!error?.retryable) return close(last ? 'ended' : 'lost', tell);
       word = 2;
-      fresh.check();
+      check();
       tell();
     },
-    alive: () => fresh.check(),
+    alive: () => check(),
   });
 
-  const fresh = freshness(
+  const check = freshness(
     core,
+    watch,
     o.staleAfterMs,
-    () => (order || word ? [word, sub.synced || !position ? sub.heardAt : position.at] : undefined),
-    (f) => emit('freshness', f),
+    () => (order || word ? [word, sub.synced ? core.heardAt : (position?.at ?? sub.heardAt)] : undefined),
+    emit,
   );
-
-  return {
-    get snapshot() {
-      return snapshot;
-    },
-    get freshness() {
-      return fresh.value;
-    },
-    get cursor() {
-      return cursor;
-    },
-    on,
-    close: stop,
-    [Symbol.dispose]: stop,
-  };
+  return watch;
 }

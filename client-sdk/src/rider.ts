@@ -12,8 +12,8 @@ const UNPACED: Pace = { intervalMs: 1000, minMoveM: 0, accuracy: 'high' };
  * again with the same number. Offline pings wait, bounded by count and age; what is dropped is a `drop` event. Connect
  * with `background: true`.
  */
-export function rider(c: Client, o: RiderOptions = {}): Rider {
-  const core = c as Core;
+export function rider(client: Client, o: RiderOptions = {}): Rider {
+  const core = client as Core;
   const { on, emit, mute } = emitter<RiderEvents>();
   const { max = 500, maxAgeMs = 600_000, whenFull = 'thin' } = o.queue ?? {};
 
@@ -77,22 +77,24 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
 
   /** Sends what this link has not seen, in batches, as long as they flow. */
   function send(): void {
-    const limits = core.welcome?.limits;
+    const limits = core.greeting?.limits;
     if (!limits || !numbering || !loaded || !open) return;
     const most = Math.max(1, Math.min(limits.pingsPerFrame, Math.floor(limits.frameBytes / PING_BYTES)));
     for (;;) {
       const batch = queue.filter((waiting) => !waiting.sent).slice(0, most);
-      if (!batch.length || core.buffered() > BUFFER_BYTES) return;
+      if (!batch.length || core.backlog() > BUFFER_BYTES) return;
       const pings = batch.map((waiting): WirePing => {
         waiting.sent = true;
         waiting.seq ??= ++numbering!.seq;
         return { ...waiting.ping, at: waiting.ping.at + core.skew, seq: waiting.seq };
       });
-      core.send({ t: 'ping', pings });
+      core.say({ t: 'ping', pings });
     }
   }
 
-  function begin(next: NonNullable<typeof numbering>): void {
+  /** Goes on by what a welcome says; false: it does not know a rider. */
+  function begin({ rider: next }: Message<'welcome'>): boolean {
+    if (!next) return false;
     const stored = next.seq;
     const same = next.session === numbering?.session;
     if (same) next.seq = Math.max(stored, numbering!.seq);
@@ -105,6 +107,7 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     acknowledge(stored);
     bound();
     send();
+    return true;
   }
 
   /** Refused pings are over wherever they stand: the gateway may take later ones before earlier ones. */
@@ -149,19 +152,22 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     else void save();
   }
 
-  const part: Part = (m) => {
-    if (m.t === 'hello') m.rider = { session: numbering?.session };
-    else if (m.t === 'welcome' && m.rider) begin(m.rider);
-    else if (m.t === 'pinged') {
+  const part: Part = {
+    hello(m) {
+      m.rider = { session: numbering?.session };
+    },
+    welcome: begin,
+    pinged(m) {
       const refused = new Set(m.refused?.map(([seq]) => seq));
       acknowledge(m.seq, refused);
       if (refused.size) emit('drop', { count: refused.size, reason: 'rejected' });
       send();
-    } else if (m.t === 'pace') {
-      const { t: _, ...next } = m;
+    },
+    pace({ t: _, ...next }) {
       pace = next;
       emit('pace', next);
-    } else if (m.t === 'bye') close();
+    },
+    bye: close,
   };
 
   function close(): void {
@@ -189,9 +195,7 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
   }
 
   core.parts.add(part);
-  const known = core.welcome?.rider;
-  if (known) begin(known);
-  else if (core.welcome) {
+  if (core.greeting && !begin(core.greeting)) {
     // Not known as a rider on this link: the next hello says so.
     core.pause();
     core.resume();

@@ -8,7 +8,7 @@ import { type Block, type Core, fault, type Message, type Part } from './wire.ts
 export interface Sink {
   /** Where to go on. */
   stand?(): Cursor | undefined;
-  watching(message: Message<'watching'>): void;
+  begin(message: Message<'watching'>): void;
   /** `more`: it is a part of a large channel, and the rest follows. */
   place(at: number, block: Block, more: boolean | undefined): void;
   /** False: it does not follow from what came before. */
@@ -28,7 +28,7 @@ export interface Subscription {
   readonly w: number;
   /** The channel's state is whole and what follows belongs to it. Undefined: it was not asked for on this link. */
   synced: boolean | undefined;
-  /** The client's `now()` when the gateway was last heard while this was synced. */
+  /** The client's `now()` when the gateway was last heard while this was synced, if it is not any more. */
   heardAt: number;
   close(): void;
 }
@@ -45,27 +45,30 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   /** Times in a row that it was not known any more. */
   let missed = 0;
 
+  /** Its state is not whole, or not known to be. Asked for after so many ms, or not at all. */
+  function wait(ms?: number, asked?: false): void {
+    if (sub.synced) sub.heardAt = core.heardAt;
+    sub.synced = asked;
+    retry(ms === undefined ? undefined : ask, ms);
+  }
   function request() {
     // From here on events are ignored until the answer.
-    sub.synced = false;
-    retry(ask, ANSWER_MS);
+    wait(ANSWER_MS, false);
     return { w, channel, since: sink.stand?.(), maxHz };
   }
 
   function ask(): void {
-    core.send({ t: 'watch', ...request() });
+    core.say({ t: 'watch', ...request() });
   }
 
   /** Asks for everything missed, on the same link; sooner or later, so that nothing wrong goes round in circles. */
   function again(): void {
-    sub.synced = false;
-    if (tries++) retry(ask, jitter(tries - 2));
+    if (tries++) wait(jitter(tries - 2), false);
     else ask();
   }
 
   function leave(): void {
-    sub.synced = false;
-    retry();
+    wait();
     core.parts.delete(part);
   }
 
@@ -83,40 +86,43 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     if (gone && missed === 1) sink.over(undefined, error);
   }
 
-  function answered(m: Message<'watching'>): void {
-    retry();
-    c = m.c;
-    sub.synced = known = true;
-    sub.heardAt = core.heardAt;
-    missed = 0;
-    sink.watching(m);
-  }
-
-  const part: Part = (m) => {
-    if (sub.synced) sub.heardAt = core.heardAt;
-    if (m.t === 'positions') {
-      for (const block of m.b) if (block[0] === c) sink.place(m.at, block, m.more?.includes(c));
-    } else if (m.t === 'event') {
-      if (m.c !== c || !sub.synced) return;
-      if (sink.follow(m)) tries = 0;
-      else if (core.parts.has(part)) again();
-    } else if (m.t === 'beat') sink.alive();
-    else if (m.t === 'hello') {
+  const part: Part = {
+    w,
+    hello(m) {
       c = undefined; // numbers are the session's
       m.watch ??= [];
       m.watch.push(request());
-    } else if (m.t === 'welcome') {
+    },
+    welcome() {
       if (sub.synced === undefined) ask();
-    } else if (m.t === 'lost') {
+    },
+    watching(m) {
       retry();
-      sub.synced = undefined;
+      c = m.c;
+      sub.synced = known = true;
+      missed = 0;
+      sink.begin(m);
+    },
+    positions(m) {
+      for (const block of m.b) if (block[0] === c) sink.place(m.at, block, m.more?.includes(c));
+    },
+    event(m) {
+      if (m.c !== c || !sub.synced) return;
+      if (sink.follow(m)) tries = 0;
+      else if (core.parts.has(part)) again();
+    },
+    beat: sink.alive,
+    error(m) {
+      if (m.w && m.of !== 'ack') refused(m);
+    },
+    closed(m) {
+      over(m.order, m.reason === 'denied' ? fault(m.reason, 'denied') : undefined);
+    },
+    lost() {
+      wait();
       sink.alive();
-    } else if (m.t === 'bye') over();
-    else if ('w' in m && m.w === w) {
-      if (m.t === 'watching') answered(m);
-      else if (m.t === 'closed') over(m.order, m.reason === 'denied' ? fault(m.reason, 'denied') : undefined);
-      else if (m.of !== 'ack') refused(m);
-    }
+    },
+    bye: () => over(),
   };
 
   const sub: Subscription = {
@@ -124,11 +130,11 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     synced: undefined,
     heardAt: 0,
     close() {
-      if (core.parts.has(part)) core.send({ t: 'unwatch', w });
+      if (core.parts.has(part)) core.say({ t: 'unwatch', w });
       leave();
     },
   };
   core.parts.add(part);
-  if (core.welcome) ask();
+  if (core.greeting) ask();
   return sub;
 }

@@ -39,8 +39,8 @@ export const MUTANTS: readonly Mutant[] = [
     'orders',
     'the cursor moves after the app was told',
     'order',
-    'cursor = { ...cursor, offset: e.offset, id: e.id };',
-    'queueMicrotask(() => { cursor = { ...cursor!, offset: e.offset, id: e.id }; });',
+    'watch.cursor = { ...cursor, offset: e.offset, id: e.id };',
+    'queueMicrotask(() => { watch.cursor = { ...watch.cursor!, offset: e.offset, id: e.id }; });',
   ),
   mutant('orders', 'no gap is told', 'order', "emit('gap', { missed })", 'void missed'),
   mutant(
@@ -51,13 +51,19 @@ export const MUTANTS: readonly Mutant[] = [
     'step(e, true)',
   ),
   mutant('orders', 'acknowledgements are forgotten', 'order', 'acking(ack, ACK_MS)', 'void ACK_MS'),
-  mutant('orders', 'a lost answer is waited for', 'subscribe', 'retry(ask, ANSWER_MS)', 'void ANSWER_MS'),
+  mutant(
+    'orders',
+    'a lost answer is waited for',
+    'subscribe',
+    'wait(ANSWER_MS, false)',
+    'wait(undefined, false)',
+  ),
   mutant(
     'orders',
     'asked again at once, round in circles',
     'subscribe',
-    'if (tries++) retry(ask, jitter(tries - 2))',
-    'if (false) retry(ask, jitter(tries - 2))',
+    'if (tries++) wait(jitter(tries - 2), false)',
+    'if (false) wait(jitter(tries - 2), false)',
   ),
   mutant(
     'orders',
@@ -81,7 +87,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('zone', 'who is in no part stays', 'fleet', 'absent.forEach(drop)', 'void absent'),
   mutant('zone', 'gone before the last part', 'fleet', 'if (!more && absent)', 'if (absent)'),
   // Links.
-  mutant('orders', 'a silent link is trusted', 'liveness', 'silence(probe, limit)', 'void limit'),
+  mutant('orders', 'a silent link is trusted', 'liveness', 'silence(ask, limit)', 'void limit'),
   mutant(
     'orders',
     'a link that was let go still speaks',
@@ -100,13 +106,7 @@ export const MUTANTS: readonly Mutant[] = [
     '        core.skew = m.now',
     '        if (askedAt !== undefined) core.skew = m.now',
   ),
-  mutant(
-    'zone',
-    'lost for good after a sleep',
-    'subscribe',
-    "if (m.t === 'beat') sink.alive();",
-    "if (m.t === 'beat') void m;",
-  ),
+  mutant('zone', 'lost for good after a sleep', 'subscribe', 'beat: sink.alive,', 'beat: undefined,'),
   // Riders.
   mutant('rides', 'what was not acknowledged is not sent again', 'rider', 'waiting.sent = false;', ''),
   mutant('rides', 'sent again under another number', 'rider', 'waiting.seq ??= ', 'waiting.seq = '),
