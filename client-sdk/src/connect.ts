@@ -76,7 +76,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   };
   const { probe, heard } = liveness(core, () => lose('timeout'));
   const getToken = credentials(core, o.token, (error) => fail(0, 'auth', error));
-  core.parts.add(credit(core));
+  credit(core);
 
   const resting = () => paused || (hidden && !o.background);
 
@@ -121,7 +121,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
             send(hello);
           }) as () => void,
           data: unlessGone(hear),
-          close: unlessGone((code) => lose(reasonOf(code), code)),
+          close: unlessGone((code) => lose(reasons[code] ?? (isFinal(code) ? 'denied' : 'network'), code)),
         },
         o,
       );
@@ -196,15 +196,15 @@ export function connect(url: string | (() => string | Promise<string>), options:
     detach(undefined, code);
     if (code === 4401 ? typeof o.token === 'string' : isFinal(code)) return finish(fault(code, reason));
     // The window is a wait before the first of the back-off's.
-    const wait = window && !losses ? within(window) : jitter(losses - (window ? 1 : 0), o.backoff);
+    const wait = window && !losses ? within(window) : jitter(window ? losses - 1 : losses, o.backoff);
     losses++;
     rest(reason, ms ?? wait);
   }
 
   /** Dials after so many ms, unless nobody looks. */
   function rest(reason?: Reason, ms = 0): void {
-    if (core.info.state === 'closed') return;
     next();
+    if (core.info.state === 'closed') return;
     if (resting()) return set('suspended', paused ? 'user' : 'hidden');
     next(begin, ms);
     set(offline ? 'offline' : 'waiting', reason, Date.now() + ms);
@@ -265,7 +265,3 @@ const reasons: { [code: number]: Reason } = {
 
 /** 4500–4999 */
 const isFinal = (code: number) => code >= 4500 && code < 5000;
-
-function reasonOf(code: number): Reason {
-  return reasons[code] ?? (isFinal(code) ? 'denied' : 'network');
-}

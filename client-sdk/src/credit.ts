@@ -1,16 +1,16 @@
-import type { Core, Part } from './wire.ts';
+import type { Core } from './wire.ts';
 
 /**
  * Says how many positions frames were handled, at the latest when half of the window is used up: the gateway that waits
  * for it overwrites in place, and what comes is new. Of the bytes it is a quarter, for text is counted in units of up
  * to three.
  */
-export function credit(core: Core): Part {
+export function credit(core: Core): void {
   let handled = 0;
   /** Share of what may be handled without a word. */
   let used = 0;
 
-  return {
+  core.parts.add({
     hello() {
       handled = used = 0;
     },
@@ -23,5 +23,5 @@ export function credit(core: Core): Part {
       used = 0;
       core.say({ t: 'credit', n: handled });
     },
-  };
+  });
 }

@@ -80,7 +80,7 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
     watch.snapshot = now;
     for (const id of batch) {
       const item = items.get(id);
-      if (item) now.set(id, { ...item, status: orders.get(item.orders?.[0] ?? '')?.status });
+      if (item) now.set(id, { ...item, status: orders.get(item.orders?.[0] as string)?.status });
       else now.delete(id);
     }
     for (const id of batch) {
@@ -132,19 +132,19 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
         items.set(rider, { ...item, orders: of });
         touch(rider);
       }
-      for (const [ref] of out ?? []) drop(id ?? refs.get(ref)?.[0] ?? '');
+      for (const [ref] of out ?? []) drop((id ?? refs.get(ref)?.[0]) as string);
       for (const t of tuples) {
         const [dot, of] = id ? [id, [id]] : (refs.get(t[0]) ?? []);
         if (dot === undefined || (id && t[0] !== orders.get(id)?.assignment)) continue;
         absent?.delete(dot);
-        const mark: Mark = [id ? t[0] : 0, t[1], t[2]];
+        const mark: Mark = id ? t : unnumbered(t);
         const shown = items.get(dot);
         const newer = compare(mark, marks.get(dot) ?? NEVER);
         if (newer < 0 || (!shown && items.size >= maxItems)) continue;
         marks.delete(dot);
         marks.set(dot, mark);
         const position = shown && !newer ? shown.position : toPosition(at, t);
-        items.set(dot, { id: dot, position, freshness: words[t[6] as 0 | 1 | 2] ?? 'lost', orders: of });
+        items.set(dot, { id: dot, position, freshness: words[t[6] as 0 | 1 | 2], orders: of });
         touch(dot);
       }
       if (!more && absent) {
@@ -174,7 +174,7 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
         update(m.order);
         return true;
       },
-      over(order, error) {
+      over(error, order) {
         if (error?.retryable) return emit('error', error);
         if (!order && !error) return close();
         if (order) update(order);

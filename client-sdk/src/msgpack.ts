@@ -95,7 +95,7 @@ function unpack(bytes: Uint8Array): unknown {
     if (type < 0xa0) return list(type & 15);
     if (type < 0xc0) return string(type & 31);
     if (type > 0xdf) return type - 256;
-    if (type === 0xc0) return null;
+    if (type < 0xc1) return null;
     if (type < 0xc4) return type > 0xc2;
     if (type < 0xc7) return take(uint(1 << (type - 0xc4)));
     if (type === 0xcb) return float(take(8));

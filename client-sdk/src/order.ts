@@ -49,7 +49,8 @@ export function watchOrder<St extends string = string>(
   }
 
   /** Takes the state after an event, or of a snapshot. The cursor is already there. */
-  function become(next: WireOrder, replayed: boolean, event?: OrderEvent, missed?: number | 'unknown'): void {
+  function become(next: WireOrder, missed?: number | 'unknown', event?: OrderEvent, live?: boolean): void {
+    const replayed = !live;
     const before = order;
     order = next;
     // Another rider took over: the one shown does not bring it any more.
@@ -64,14 +65,14 @@ export function watchOrder<St extends string = string>(
   }
 
   /** One event of the log. False: it does not follow from where we stand. */
-  function step(e: OrderEvent, replayed: boolean): boolean {
+  function step(e: OrderEvent, live?: boolean): boolean {
     const { cursor } = watch;
     if (!cursor || e.id === cursor.id) return true;
     // By id, too, and not ignored below ours: after a failover other events may have our offsets.
     if (e.offset !== cursor.offset + 1 || e.prev !== cursor.id) return false;
     watch.cursor = { ...cursor, offset: e.offset, id: e.id };
     if (!unacked++) acking(ack, ACK_MS);
-    become(e.order, replayed, e);
+    become(e.order, undefined, e, live);
     return true;
   }
 
@@ -82,18 +83,18 @@ export function watchOrder<St extends string = string>(
   }
 
   function follow({ events, cursor: to, order: state, reset }: Message<'watching'>): void {
-    for (const e of events ?? []) if (open) step(e, true);
+    for (const e of events ?? []) if (open) step(e);
     if (!open || !to || !state) return;
     const from = watch.cursor;
     if (!reset && from?.id === to.id) {
       // Nothing was missed; after a restart of the app this is the first we see of the order.
-      if (!order) become(state, true);
+      if (!order) become(state);
       return;
     }
     watch.cursor = to;
     if (reset) mark = unnumbered(mark);
     const counted = reset === 'trimmed' || reset === 'limit';
-    become(state, true, undefined, from && (counted ? to.offset - from.offset : 'unknown'));
+    become(state, from && (counted ? to.offset - from.offset : 'unknown'));
   }
 
   function place(at: number, [, full, tuples, , out]: Block): void {
@@ -107,10 +108,11 @@ export function watchOrder<St extends string = string>(
       if (newer < 0 || t[0] !== order?.assignment) continue;
       word = t[6];
       mark = t;
-      if (!newer && position) continue;
-      position = toPosition(at, t);
-      show();
-      emit('position', position);
+      if (newer || !position) {
+        position = toPosition(at, t);
+        show();
+        emit('position', position);
+      }
     }
   }
 
@@ -144,10 +146,10 @@ export function watchOrder<St extends string = string>(
         if (open) place(m.at, m.block);
       }),
     place: (at, block) => changing(() => place(at, block)),
-    follow: (m) => changing(() => step(m, false)),
-    over(last, error) {
+    follow: (m) => changing(() => step(m, true)),
+    over(error, last) {
       const tell = () => error && emit('error', error);
-      if (last) changing(() => become(last, true, undefined, order && 'unknown'));
+      if (last) changing(() => become(last, order && 'unknown'));
       if (!error?.retryable) return close(last ? 'ended' : 'lost', tell);
       word = 2;
       check();

@@ -37,7 +37,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
   let c = 0;
 
   function bit(): number {
-    if (read >= bytes.length * 8) throw new RangeError('positions are cut off');
+    if (read >= bytes.length * 8) throw new RangeError('a frame is cut off');
     return (bytes[read >> 3]! >> (~read++ & 7)) & 1;
   }
 
@@ -94,7 +94,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     const known = [...channel.values()].sort((a, b) => a[11]! - b[11]! || a[0]! - b[0]!);
     for (let i = 0, n = changes; n--; i++) {
       i += number(k);
-      if (!known[i]) throw new RangeError('positions do not fit');
+      if (!known[i]) throw new RangeError('a frame does not fit');
       row(known[i]!, usual ? 0 : number(0));
     }
     for (const r of all) channel.set(r[0]!, r);

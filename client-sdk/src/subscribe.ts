@@ -18,7 +18,7 @@ export interface Sink {
    * the client closed. With a retryable error it is not over: what was shown before is not known to the gateway any more,
    * and is asked for again, since the backend may put it back.
    */
-  over(order?: Message<'closed'>['order'], error?: ClientError): void;
+  over(error?: ClientError, order?: Message<'closed'>['order']): void;
   /** The gateway was heard after a silence, or cannot be heard any more. */
   alive(): void;
 }
@@ -72,18 +72,18 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     core.parts.delete(part);
   }
 
-  function over(order?: Message<'closed'>['order'], error?: ClientError): void {
+  function over(error?: ClientError, order?: Message<'closed'>['order']): void {
     leave();
-    sink.over(order, error);
+    sink.over(error, order);
   }
 
   function refused({ code, message }: Message<'error'>): void {
     const gone = code === 'not_found' && !!(known || sink.stand?.()) && ++missed < PATIENCE;
     const error = fault(code, 'denied', message, gone);
-    if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(undefined, error);
+    if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(error);
     tries ||= 1;
     again();
-    if (gone && missed === 1) sink.over(undefined, error);
+    if (gone && missed < 2) sink.over(error);
   }
 
   const part: Part = {
@@ -116,7 +116,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
       if (m.w && m.of !== 'ack') refused(m);
     },
     closed(m) {
-      over(m.order, m.reason === 'denied' ? fault(m.reason, 'denied') : undefined);
+      over(m.reason === 'denied' ? fault('denied', 'denied') : undefined, m.order);
     },
     lost() {
       wait();
