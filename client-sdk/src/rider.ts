@@ -79,7 +79,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
   function send(): void {
     const limits = core.greeting?.limits;
     if (!limits || !numbering || !loaded || !open) return;
-    const most = Math.max(1, Math.min(limits.pingsPerFrame, Math.floor(limits.frameBytes / PING_BYTES)));
+    const most = Math.max(1, Math.min(limits.pingsPerFrame, limits.frameBytes / PING_BYTES));
     for (;;) {
       const batch = queue.filter((waiting) => !waiting.sent).slice(0, most);
       if (!batch.length || core.backlog() > BUFFER_BYTES) return;

@@ -53,13 +53,14 @@ function turn(degrees: number): number {
 }
 
 /** Between `a` (f = 0) and `b` (f = 1), and beyond. */
-function between(a: Place, b: Place, f: number): Omit<Pose, 'moving'> {
+function between(a: Place, b: Place, f: number, moving: boolean): Pose {
   const from = a.heading ?? b.heading;
   const heading = from === undefined ? from : from + turn((b.heading ?? from) - from) * Math.min(f, 1);
   return {
     lat: a.lat + (b.lat - a.lat) * f,
     lng: turn(a.lng + turn(b.lng - a.lng) * f),
     heading: heading === undefined ? heading : (heading + 360) % 360,
+    moving,
   };
 }
 
@@ -87,12 +88,12 @@ export function smooth(o: SmoothOptions = {}): Smooth {
     const a = keys[next - 1];
     if (b)
       return a
-        ? { ...between(a, b, (time - a.t) / (b.t - a.t)), moving: true }
-        : { ...between(b, b, 0), moving: keys.length > 1 };
+        ? between(a, b, (time - a.t) / (b.t - a.t), true)
+        : between(b, b, 0, keys.length > 1);
     const ahead = Math.min(time - end.t, maxExtrapolateMs);
     const there = { ...end, lat: end.lat + speed.lat * ahead, lng: end.lng + speed.lng * ahead };
-    const moving = (speed.lat !== 0 || speed.lng !== 0) && ahead < maxExtrapolateMs;
-    return { ...between(there, there, 0), moving };
+    const moving = (!!speed.lat || !!speed.lng) && ahead < maxExtrapolateMs;
+    return between(there, there, 0, moving);
   }
 
   function push(p: Position): void {

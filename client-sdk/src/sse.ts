@@ -54,14 +54,14 @@ export function sse(s: SseOptions = {}): Transport {
     /** Throws at any refusal: the next stream says why it ends. */
     async function post(at: string, body: unknown, signal?: AbortSignal): Promise<Response> {
       const answer = await ask(new URL(at, to), { method: 'POST', body: JSON.stringify(body), signal });
-      if (answer.ok) return answer;
-      throw answer;
+      if (!answer.ok) throw answer;
+      return answer;
     }
 
     async function open(hello: Hello): Promise<void> {
       stream.abort();
-      const mine = new AbortController();
-      stream = mine;
+      stream = new AbortController();
+      const mine = stream;
       began = 0;
       pings = [];
       if (!pieces) silence(heldUp, silentMs);
