@@ -82,20 +82,20 @@ export function connect(url: string | (() => string | Promise<string>), options:
 
   const debug = (ev: string, data: unknown) => o.onDebug?.({ t: Date.now(), ev, data });
 
-  function set(state: State, reason?: Reason, retryAt?: number): void {
+  const set = (state: State, reason?: Reason, retryAt?: number): void => {
     core.info = { state, reason, attempt: losses, retryAt, rttMs: core.rttMs };
     debug('state', core.info);
     emit('state', core.info);
-  }
+  };
 
-  function fail(code: number | string, reason: Reason, error: unknown): void {
+  const fail = (code: number | string, reason: Reason, error: unknown): void => {
     emit('error', fault(code, reason, String(error), true));
-  }
+  };
 
   // ---- one link ----
 
   /** One attempt at a link: token, url, open. What it says after it was let go is not heard. */
-  async function begin(): Promise<void> {
+  const begin = async (): Promise<void> => {
     if (resting()) return rest();
     attempt = new AbortController();
     const { signal } = attempt;
@@ -132,23 +132,23 @@ export function connect(url: string | (() => string | Promise<string>), options:
       fail(0, reason, error);
       lose(reason);
     }
-  }
+  };
 
   // A text we cannot make sense of costs that text: the next gap check heals what it held. What follows a binary frame
   // may be told against it. Text is JSON whatever the codec: a transport may know no other.
-  function hear(data: string | ArrayBuffer): void {
+  const hear = (data: string | ArrayBuffer): void => {
     const text = typeof data === 'string';
     core.frameSize = text ? data.length : data.byteLength;
     if (!guarded(() => take((text ? json : o.codec).decode(data) as GatewayMessage)) && !text)
       lose('protocol');
-  }
+  };
 
-  function send(message: ClientMessage): void {
+  const send = (message: ClientMessage): void => {
     debug('send', message.t);
     link?.send(o.codec.encode(message), message);
-  }
+  };
 
-  function take(m: GatewayMessage): void {
+  const take = (m: GatewayMessage): void => {
     debug('take', m.t);
     heard(m);
     if (m.t === 'welcome') {
@@ -163,35 +163,35 @@ export function connect(url: string | (() => string | Promise<string>), options:
     tell(m);
     // Unless a listener has closed or paused it by now.
     if (core.greeting === m) set('live');
-  }
+  };
 
-  function tell(word: Word & { w?: number }): void {
+  const tell = (word: Word & { w?: number }): void => {
     for (const part of core.parts)
       if (!word.w || part.w === word.w) guarded(() => part[word.t]?.(word as never));
-  }
+  };
 
   /** False: it went wrong, and the app was told. */
-  function guarded(then: () => void): boolean | undefined {
+  const guarded = (then: () => void): boolean | undefined => {
     try {
       then();
       return true;
     } catch (error) {
       fail(0, 'protocol', error);
     }
-  }
+  };
 
   // ---- between links ----
 
   /** Lets go of the link, or of the attempt at one; does not wait for its close. */
-  function detach(say?: number, code?: number): void {
+  const detach = (say?: number, code?: number): void => {
     attempt?.abort();
     link?.drop(say);
     attempt = link = core.greeting = undefined;
     tell({ t: 'lost', code });
-  }
+  };
 
   /** @param ms until the next dial; by default what the gateway's window or the back-off says */
-  function lose(reason: Reason, code = 0, ms?: number): void {
+  const lose = (reason: Reason, code = 0, ms?: number): void => {
     if (core.greeting && performance.now() - liveAt >= HEALTHY_MS) losses = 0;
     detach(undefined, code);
     if (code === 4401 ? typeof o.token === 'string' : isFinal(code)) return finish(fault(code, reason));
@@ -199,32 +199,32 @@ export function connect(url: string | (() => string | Promise<string>), options:
     const wait = window && !losses ? within(window) : jitter(window ? losses - 1 : losses, o.backoff);
     losses++;
     rest(reason, ms ?? wait);
-  }
+  };
 
   /** Dials after so many ms, unless nobody looks. */
-  function rest(reason?: Reason, ms = 0): void {
+  const rest = (reason?: Reason, ms = 0): void => {
     next();
     if (core.info.state === 'closed') return;
     if (resting()) return set('suspended', paused ? 'user' : 'hidden');
     next(begin, ms);
     set(offline ? 'offline' : 'waiting', reason, Date.now() + ms);
-  }
+  };
 
-  function suspend(): void {
+  const suspend = (): void => {
     detach(1000);
     rest();
-  }
+  };
 
   /** Something changed for the better: prove the link, or dial soon. */
-  function wake(): void {
+  const wake = (): void => {
     if (core.greeting) probe();
     else if (!attempt) {
       losses = 0;
       rest(core.info.reason, Math.random() * WAKE_MS);
     }
-  }
+  };
 
-  function finish(error?: ClientError): void {
+  const finish = (error?: ClientError): void => {
     if (core.info.state === 'closed') return;
     // First, while a last word can still be sent.
     tell({ t: 'bye' });
@@ -235,7 +235,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
     set('closed', error?.reason ?? 'user');
     if (error) emit('error', error);
     mute();
-  }
+  };
 
   const stopEnv = (o.env ?? page)((signal) => {
     if (signal === 'hide' || signal === 'freeze') {

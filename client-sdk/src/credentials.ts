@@ -20,12 +20,12 @@ export function credentials(
   /** When it could not be renewed: tried again after so many ms. */
   let again: number;
 
-  async function fetch(): Promise<string> {
+  const fetch = async (): Promise<string> => {
     kept = typeof token === 'string' ? token : await token(why, link);
     return kept;
-  }
+  };
 
-  async function renew(): Promise<void> {
+  const renew = async (): Promise<void> => {
     kept = '';
     try {
       // Without a link the next dial asks for one.
@@ -35,14 +35,14 @@ export function credentials(
       stale(error);
       renewing(renew, again);
     }
-  }
+  };
 
-  function plan({ tokenTtl }: { tokenTtl: number }): void {
+  const plan = ({ tokenTtl }: { tokenTtl: number }): void => {
     if (typeof token === 'string') return;
     why = 'expiring';
     again = Math.max(1000, tokenTtl / 20);
     renewing(renew, Math.min(Math.max(1000, 0.8 * tokenTtl), LONGEST_MS));
-  }
+  };
 
   core.parts.add({
     welcome: plan,

@@ -15,7 +15,7 @@ export function credit(core: Core): void {
       handled = used = 0;
     },
     positions() {
-      const window = core.greeting!.credit;
+      const window = core.greeting?.credit;
       if (!window) return;
       handled++;
       used += 2 / window.frames + (4 * core.frameSize) / window.bytes;

@@ -27,17 +27,6 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
   const { maxItems = Infinity } = o;
 
   const orders = new Map<string, WireOrder>();
-  /** Its snapshot is what the app was last told of: undefined until it is known, be it empty. */
-  const watch: Writable<Fleet> = {
-    snapshot: undefined,
-    freshness: 'catching-up',
-    cursor: undefined,
-    orders: orders as ReadonlyMap<string, OrderInfo>,
-    on,
-    retarget: aim,
-    close,
-    [Symbol.dispose]: close,
-  };
   /** As they arrive; without the status, which the snapshot has. */
   const items = new Map<string, Item>();
   const marks = new Map<string, Mark>();
@@ -52,26 +41,26 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
 
   // ---- what is shown ----
 
-  function touch(id: string): void {
+  const touch = (id: string): void => {
     soon();
     dirty!.add(id);
-  }
+  };
 
-  function soon(): void {
+  const soon = (): void => {
     if (dirty) return;
     dirty = new Set();
     flushing(flush, globalThis.requestAnimationFrame?.(flush) ? HIDDEN_MS : BATCH_MS);
-  }
+  };
 
-  function drop(id: string): void {
+  const drop = (id: string): void => {
     if (!items.delete(id)) return;
     touch(id);
     if (marks.size <= items.size + REMEMBERED) return;
     // Forget the one gone longest; map order is age.
     for (const old of marks.keys()) if (!items.has(old)) return void marks.delete(old);
-  }
+  };
 
-  function flush(): void {
+  const flush = (): void => {
     if (!dirty) return;
     const before = watch.snapshot;
     const batch = dirty;
@@ -89,10 +78,10 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
     }
     if (batch.size) emit('batch', batch);
     emit('change', now);
-  }
+  };
 
   /** @param anew it replaces what was known, though its log may have begun again from version 1 */
-  function update(order: WireOrder, anew?: unknown): void {
+  const update = (order: WireOrder, anew?: unknown): void => {
     const { id, status, at } = order;
     const before = orders.get(id);
     if (before && !anew && order.version < before.version) return;
@@ -102,18 +91,18 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
     for (const [dot, item] of items) if (item.orders?.[0] === id) touch(dot);
     // What was already so when the watch began is in `orders`, and no news.
     if (before || whole) emit('status', { id, status, at });
-  }
+  };
 
   // ---- where it comes from ----
 
   /** One channel. A zone or a partner introduces its riders by short numbers; an order of a list (`id`) is one dot. */
-  function follow(channel: string, id?: string): Subscription {
+  const follow = (channel: string, id?: string): Subscription => {
     let refs = new Map<number, readonly [id: string, orders: string[]]>();
     /** Known before a full block, and in none of its parts so far. */
     let absent: Set<string> | undefined;
     let absentOrders = new Set<string>();
 
-    function take(at: number, [, full, tuples, riders, out, changed]: Block, more: unknown): void {
+    const take = (at: number, [, full, tuples, riders, out, changed]: Block, more: unknown): void => {
       if (full) {
         refs = new Map();
         absent = new Set(id ? [id] : items.keys());
@@ -154,13 +143,13 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
         if (!id) emit('reset', items.size);
       }
       arrived(more);
-    }
+    };
 
-    function arrived(more?: unknown): void {
+    const arrived = (more?: unknown): void => {
       whole ||= !more && subs.every((other) => other.synced);
       if (whole && !watch.snapshot) soon();
       check();
-    }
+    };
 
     const sub = subscribe(core, channel, o.maxHz, {
       begin(m) {
@@ -187,9 +176,9 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
       alive: () => check(),
     });
     return sub;
-  }
+  };
 
-  function aim(at: Selector): void {
+  const aim = (at: Selector): void => {
     if (!open) return;
     for (const sub of subs) sub.close();
     whole = refused = false;
@@ -202,17 +191,28 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
     for (const id of items.keys()) if (!list.has(id)) drop(id);
     for (const id of orders.keys()) if (!list.has(id)) orders.delete(id);
     subs = [...list].map((id) => follow(`order:${id}`, id));
-  }
+  };
 
-  function close(): void {
+  const close = (): void => {
     open = false;
     dirty = undefined;
     for (const sub of subs) sub.close();
     flushing();
     check('lost');
     mute();
-  }
+  };
 
+  /** Its snapshot is what the app was last told of: undefined until it is known, be it empty. */
+  const watch: Writable<Fleet> = {
+    snapshot: undefined,
+    freshness: 'catching-up',
+    cursor: undefined,
+    orders: orders as ReadonlyMap<string, OrderInfo>,
+    on,
+    retarget: aim,
+    close,
+    [Symbol.dispose]: close,
+  };
   const check = freshness(
     core,
     watch,

@@ -19,17 +19,17 @@ export function liveness(core: Core, dead: () => void): Liveness {
   let limit: number;
   let askedAt: number | undefined;
 
-  function ask(): void {
+  const ask = (): void => {
     askedAt = performance.now();
     silence(expired, PROBE_MS);
     core.say({ t: 'beat' });
-  }
+  };
 
   // A timer that fires late says that the page slept, not that the gateway is silent: ask again.
-  function expired(): void {
+  const expired = (): void => {
     if (performance.now() - askedAt! > 2 * PROBE_MS) ask();
     else dead();
-  }
+  };
 
   core.parts.add({
     hello() {

@@ -39,17 +39,17 @@ export function watchOrder<St extends string = string>(
   const acking = timer();
   let open = true;
 
-  function show(): void {
+  const show = (): void => {
     if (!order) return;
     watch.snapshot = {
       ...order,
       eta: order.eta ? { at: order.eta } : undefined,
       position,
     } as Order<St>;
-  }
+  };
 
   /** Takes the state after an event, or of a snapshot. The cursor is already there. */
-  function become(next: WireOrder, missed?: number | 'unknown', event?: OrderEvent, live?: boolean): void {
+  const become = (next: WireOrder, missed?: number | 'unknown', event?: OrderEvent, live?: boolean): void => {
     const replayed = !live;
     const before = order;
     order = next;
@@ -62,10 +62,10 @@ export function watchOrder<St extends string = string>(
     if ((before || event) && (status !== before?.status || at !== before.at))
       emit('status', { status: status as St, at, replayed });
     if (eta && eta !== before?.eta) emit('eta', { at: eta });
-  }
+  };
 
   /** One event of the log. False: it does not follow from where we stand. */
-  function step(e: OrderEvent, live?: boolean): boolean {
+  const step = (e: OrderEvent, live?: boolean): boolean => {
     const { cursor } = watch;
     if (!cursor || e.id === cursor.id) return true;
     // By id, too, and not ignored below ours: after a failover other events may have our offsets.
@@ -74,15 +74,15 @@ export function watchOrder<St extends string = string>(
     if (!unacked++) acking(ack, ACK_MS);
     become(e.order, undefined, e, live);
     return true;
-  }
+  };
 
-  function ack(): void {
+  const ack = (): void => {
     acking();
     if (unacked) core.say({ t: 'ack', w: sub.w, offset: watch.cursor!.offset });
     unacked = 0;
-  }
+  };
 
-  function follow({ events, cursor: to, order: state, reset }: Message<'watching'>): void {
+  const follow = ({ events, cursor: to, order: state, reset }: Message<'watching'>): void => {
     for (const e of events ?? []) if (open) step(e);
     if (!open || !to || !state) return;
     const from = watch.cursor;
@@ -95,9 +95,9 @@ export function watchOrder<St extends string = string>(
     if (reset) mark = unnumbered(mark);
     const counted = reset === 'trimmed' || reset === 'limit';
     become(state, from && (counted ? to.offset - from.offset : 'unknown'));
-  }
+  };
 
-  function place(at: number, [, full, tuples, , out]: Block): void {
+  const place = (at: number, [, full, tuples, , out]: Block): void => {
     if ((full && !tuples.length) || out?.some(([ref]) => ref >= mark[0])) {
       position = undefined;
       word = 0;
@@ -114,20 +114,20 @@ export function watchOrder<St extends string = string>(
         emit('position', position);
       }
     }
-  }
+  };
 
   /** Runs a change, then tells of it. */
-  function changing<T>(change: () => T): T {
+  const changing = <T>(change: () => T): T => {
     const before = watch.snapshot;
     const result = change();
     check();
     if (watch.snapshot !== before) emit('change', watch.snapshot!);
     if (order?.ended) close('ended', () => emit('end', watch.snapshot!));
     return result;
-  }
+  };
 
   /** For good: nothing is told after the last word. */
-  function close(last: 'ended' | 'lost', tell?: () => void): void {
+  const close = (last: 'ended' | 'lost', tell?: () => void): void => {
     if (!open) return;
     open = false;
     ack();
@@ -135,7 +135,7 @@ export function watchOrder<St extends string = string>(
     check(last);
     tell?.();
     mute();
-  }
+  };
 
   const sub = subscribe(core, `order:${id}`, o.maxHz, {
     stand: () => watch.cursor,

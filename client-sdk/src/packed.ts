@@ -36,26 +36,26 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
   let at = 0;
   let c = 0;
 
-  function bit(): number {
+  const bit = (): number => {
     if (read >= bytes.length * 8) throw new RangeError('a frame is cut off');
     return (bytes[read >> 3]! >> (~read++ & 7)) & 1;
-  }
+  };
 
-  function number(k: number): number {
+  const number = (k: number): number => {
     let size = k;
     while (!bit()) size++;
     let v = 1;
     while (size--) v = v * 2 + bit();
     return v - 2 ** k;
-  }
+  };
 
-  function signed(k: number): number {
+  const signed = (k: number): number => {
     const n = number(k);
     return n % 2 ? (n + 1) / -2 : n / 2;
-  }
+  };
 
   /** The rows of a block. */
-  function rows(channel: Map<number, Row>): PositionTuple[] {
+  const rows = (channel: Map<number, Row>): PositionTuple[] => {
     const keys = number(0);
     const changes = number(1);
     const usual = bit();
@@ -64,7 +64,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     let time = at / TIME_MS;
     const all: Row[] = [];
 
-    function row(from: Row, what: number, key?: number): void {
+    const row = (from: Row, what: number, key?: number): void => {
       const r = [...from];
       if (key) r[1] = number(24);
       const pings = what & 1 ? number(key ? 8 : 1) : 1;
@@ -83,7 +83,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
         r[i] = (what & 8 ? bit() : r[i] !== null) ? (r[i]! + signed(order) * unit + most) % most : null;
       if (what & 8) r[10] = number(2);
       all.push(r);
-    }
+    };
 
     let ref = 0;
     for (let n = keys; n--; ref++) {
@@ -99,9 +99,9 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     }
     for (const r of all) channel.set(r[0]!, r);
     return all as PositionTuple[];
-  }
+  };
 
-  function packed(data: Uint8Array): GatewayMessage {
+  const packed = (data: Uint8Array): GatewayMessage => {
     const one = data[0]! < 128;
     bytes = data;
     read = one ? 1 : 8;
@@ -117,10 +117,10 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
       read = end;
     }
     return { t: 'positions', at, b };
-  }
+  };
 
   /** Brings what is kept in line with a block in MessagePack, and unpacks it. */
-  function block(of: Block): void {
+  const block = (of: Block): void => {
     c = of[0];
     if (of[1]) channels.set(c, new Map());
     const channel = channels.get(c) ?? new Map<number, Row>();
@@ -128,13 +128,13 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     bytes = of[2] as unknown as Uint8Array;
     read = 0;
     if (bytes.buffer) of[2] = rows(channel);
-  }
+  };
 
-  function left(w: number): void {
+  const left = (w: number): void => {
     const channel = watches.get(w);
     watches.delete(w);
     if (![...watches.values()].includes(channel!)) channels.delete(channel!);
-  }
+  };
 
   return {
     left,

@@ -37,16 +37,16 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
 
   const paceNow = () => (pace.until && core.now() > pace.until ? UNPACED : pace);
 
-  function tooSoon(ping: Ping, now: number): boolean {
+  const tooSoon = (ping: Ping, now: number): boolean => {
     const { intervalMs, minMoveM } = paceNow();
     const elapsed = now - lastAt;
     // A clock that was set back must not silence the rider.
     if (!last || elapsed < 0) return false;
     if (elapsed < EARLY * intervalMs) return true;
     return elapsed < Math.max(intervalMs, STILL_MS) && metres(last, ping) < minMoveM;
-  }
+  };
 
-  function push(ping: Ping): 'sent' | 'queued' | 'skipped' {
+  const push = (ping: Ping): 'sent' | 'queued' | 'skipped' => {
     const now = Date.now();
     if (!onEarth(ping)) emit('drop', { count: 1, reason: 'rejected' });
     if (!open || !onEarth(ping) || tooSoon(ping, now)) return 'skipped';
@@ -58,25 +58,25 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     send();
     changed();
     return waiting.sent ? 'sent' : 'queued';
-  }
+  };
 
-  function keep(next: Waiting[], reason: RiderEvents['drop']['reason']): void {
+  const keep = (next: Waiting[], reason: RiderEvents['drop']['reason']): void => {
     const count = queue.length - next.length;
     queue = next;
     if (count) emit('drop', { count, reason });
-  }
+  };
 
-  function bound(): void {
+  const bound = (): void => {
     const oldest = Date.now() - maxAgeMs;
     keep(
       queue.filter(({ ping }) => ping.at >= oldest),
       'age',
     );
     if (queue.length > max) keep(whenFull === 'thin' ? thin(queue) : queue.slice(-max), 'full');
-  }
+  };
 
   /** Sends what this link has not seen, in batches, as long as they flow. */
-  function send(): void {
+  const send = (): void => {
     const limits = core.greeting?.limits;
     if (!limits || !numbering || !loaded || !open) return;
     const most = Math.max(1, Math.min(limits.pingsPerFrame, limits.frameBytes / PING_BYTES));
@@ -90,10 +90,10 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
       });
       core.say({ t: 'ping', pings });
     }
-  }
+  };
 
   /** Goes on by what a welcome says; false: it does not know a rider. */
-  function begin({ rider: next }: Message<'welcome'>): boolean {
+  const begin = ({ rider: next }: Message<'welcome'>): boolean => {
     if (!next) return false;
     const stored = next.seq;
     const same = next.session === numbering?.session;
@@ -108,26 +108,26 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     bound();
     send();
     return true;
-  }
+  };
 
   /** Refused pings are over wherever they stand: the gateway may take later ones before earlier ones. */
-  function acknowledge(upTo: number, refused?: ReadonlySet<number>): void {
+  const acknowledge = (upTo: number, refused?: ReadonlySet<number>): void => {
     const before = queue.length;
     queue = queue.filter(({ seq }) => seq === undefined || (seq > upTo && !refused?.has(seq)));
     if (queue.length === before) return;
     changed();
     emit('ack', { upTo, queued: queue.length });
     if (!queue.length) for (const done of flushing) done();
-  }
+  };
 
-  function changed(): void {
+  const changed = (): void => {
     // Before the store was read, it has more than we know of.
     if (!o.store || !loaded || unsaved) return;
     unsaved = true;
     saving(save, SAVE_MS);
-  }
+  };
 
-  async function save(): Promise<void> {
+  const save = async (): Promise<void> => {
     saving();
     if (!unsaved) return;
     unsaved = false;
@@ -136,9 +136,9 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     } catch (error) {
       report(error);
     }
-  }
+  };
 
-  async function load(): Promise<void> {
+  const load = async (): Promise<void> => {
     try {
       const kept = ((await o.store!.load()) as Ping[]).filter(onEarth);
       queue = [...kept.map((ping) => ({ ping: clean(ping, Date.now()) })), ...queue];
@@ -150,7 +150,16 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     changed();
     if (open) send();
     else void save();
-  }
+  };
+
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    core.parts.delete(part);
+    void save();
+    for (const done of flushing) done();
+    mute();
+  };
 
   const part: Part = {
     hello(m) {
@@ -170,16 +179,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     bye: close,
   };
 
-  function close(): void {
-    if (!open) return;
-    open = false;
-    core.parts.delete(part);
-    void save();
-    for (const done of flushing) done();
-    mute();
-  }
-
-  function flush(timeoutMs = 5000): Promise<boolean> {
+  const flush = (timeoutMs = 5000): Promise<boolean> => {
     send();
     return new Promise((resolve) => {
       const limit = timer();
@@ -192,7 +192,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
       if (queue.length && open) limit(done, timeoutMs);
       else done();
     });
-  }
+  };
 
   core.parts.add(part);
   if (core.greeting && !begin(core.greeting)) {

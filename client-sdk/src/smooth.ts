@@ -79,24 +79,21 @@ export function smooth(o: SmoothOptions = {}): Smooth {
   const delay = () => o.delayMs ?? Math.min(SLOWEST_MS, Math.max(250, interval));
   const played = (t: number) => t - lag - delay();
 
-  function at(t = now()): Pose | undefined {
+  const at = (t = now()): Pose | undefined => {
     const time = played(t);
     const end = keys.at(-1);
     if (!end) return undefined;
     const next = keys.findIndex((key) => key.t > time);
     const b = keys[next];
     const a = keys[next - 1];
-    if (b)
-      return a
-        ? between(a, b, (time - a.t) / (b.t - a.t), true)
-        : between(b, b, 0, keys.length > 1);
+    if (b) return a ? between(a, b, (time - a.t) / (b.t - a.t), true) : between(b, b, 0, keys.length > 1);
     const ahead = Math.min(time - end.t, maxExtrapolateMs);
     const there = { ...end, lat: end.lat + speed.lat * ahead, lng: end.lng + speed.lng * ahead };
     const moving = (!!speed.lat || !!speed.lng) && ahead < maxExtrapolateMs;
     return between(there, there, 0, moving);
-  }
+  };
 
-  function push(p: Position): void {
+  const push = (p: Position): void => {
     const t = now();
     if (last && p.at <= last.at) return;
     const shown = at(t);
@@ -122,7 +119,7 @@ export function smooth(o: SmoothOptions = {}): Smooth {
     const glide = delay() / 2;
     keys = [{ ...shown, t: time }, ...keys.filter((key) => key.t > time + glide).slice(-KEPT)];
     keys.push({ t: Math.max(p.at, keys.at(-1)!.t + glide), lat, lng, heading });
-  }
+  };
 
   return { push, at };
 }

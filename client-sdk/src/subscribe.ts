@@ -46,45 +46,45 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   let missed = 0;
 
   /** Its state is not whole, or not known to be. Asked for after so many ms, or not at all. */
-  function wait(ms?: number, asked?: false): void {
+  const wait = (ms?: number, asked?: false): void => {
     if (sub.synced) sub.heardAt = core.heardAt;
     sub.synced = asked;
     retry(ms === undefined ? undefined : ask, ms);
-  }
-  function request() {
+  };
+  const request = () => {
     // From here on events are ignored until the answer.
     wait(ANSWER_MS, false);
     return { w, channel, since: sink.stand?.(), maxHz };
-  }
+  };
 
-  function ask(): void {
+  const ask = (): void => {
     core.say({ t: 'watch', ...request() });
-  }
+  };
 
   /** Asks for everything missed, on the same link; sooner or later, so that nothing wrong goes round in circles. */
-  function again(): void {
+  const again = (): void => {
     if (tries++) wait(jitter(tries - 2), false);
     else ask();
-  }
+  };
 
-  function leave(): void {
+  const leave = (): void => {
     wait();
     core.parts.delete(part);
-  }
+  };
 
-  function over(error?: ClientError, order?: Message<'closed'>['order']): void {
+  const over = (error?: ClientError, order?: Message<'closed'>['order']): void => {
     leave();
     sink.over(error, order);
-  }
+  };
 
-  function refused({ code, message }: Message<'error'>): void {
+  const refused = ({ code, message }: Message<'error'>): void => {
     const gone = code === 'not_found' && !!(known || sink.stand?.()) && ++missed < PATIENCE;
     const error = fault(code, 'denied', message, gone);
     if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(error);
     tries ||= 1;
     again();
     if (gone && missed < 2) sink.over(error);
-  }
+  };
 
   const part: Part = {
     w,
