@@ -27,7 +27,11 @@ const INTERNAL = [
   'users',
   'greeting',
   'heard',
+  'fix',
+  'forget',
   'probe',
+  'understand',
+  'roundTrip',
 ];
 
 export const internal = new RegExp(`^(${INTERNAL.join('|')})$`);

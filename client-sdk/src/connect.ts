@@ -83,7 +83,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   const debug = (ev: string, data: unknown) => o.onDebug?.({ t: Date.now(), ev, data });
 
   const set = (state: State, reason?: Reason, retryAt?: number): void => {
-    core.info = { state, reason, attempt: losses, retryAt, rttMs: core.rttMs };
+    core.info = { state, reason, attempt: losses, retryAt, rttMs: core.roundTrip };
     debug('state', core.info);
     emit('state', core.info);
   };

@@ -221,7 +221,7 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
       whole
         ? [
             refused ? 2 : 0,
-            Math.min(core.heardAt, ...subs.map((sub) => (sub.synced ? Infinity : sub.heardAt))),
+            Math.min(...subs.map((sub) => (sub.synced ? core.heardAt : sub.heardAt)), core.heardAt),
           ]
         : undefined,
     emit,

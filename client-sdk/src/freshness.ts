@@ -34,8 +34,9 @@ export function freshness(
       if (byAge < 2) next(check, (byAge ? LOST : 1) * staleMs - silent);
       value = words[Math.max(byAge, now[0])]!;
     }
-    if (!value || value === watch.freshness) return;
-    watch.freshness = value;
-    tell('freshness', value);
+    if (value && value !== watch.freshness) {
+      watch.freshness = value;
+      tell('freshness', value);
+    }
   };
 }

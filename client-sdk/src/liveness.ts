@@ -44,9 +44,9 @@ export function liveness(core: Core, dead: () => void): Liveness {
     },
     heard(m) {
       if ('now' in m) {
-        if (askedAt !== undefined) core.rttMs = performance.now() - askedAt;
+        if (askedAt !== undefined) core.roundTrip = performance.now() - askedAt;
         // Asked or not: either clock may have been set. A beat that was late is corrected by the next.
-        core.skew = m.now + (core.rttMs ?? 0) / 2 - Date.now();
+        core.skew = m.now + (core.roundTrip ?? 0) / 2 - Date.now();
       }
       if (m.t === 'welcome') limit = 2.5 * m.heartbeat;
       askedAt = undefined;

@@ -9,15 +9,15 @@ import type { ClientMessage } from './wire.ts';
  * its own. `decode` throws on what is cut off or not of the gateway.
  */
 export function msgpack(): Codec {
-  const { read, left } = unpacker(unpack);
+  const { understand, forget } = unpacker(unpack);
   return {
     protocol: 'ridecast.v1.msgpack',
     encode(frame) {
       const m = frame as ClientMessage;
-      if (m.t === 'unwatch') left(m.w);
+      if (m.t === 'unwatch') forget(m.w);
       return pack(m.t === 'hello' ? { ...m, packed: true } : m);
     },
-    decode: (data) => read(new Uint8Array(data as ArrayBuffer)),
+    decode: (data) => understand(new Uint8Array(data as ArrayBuffer)),
   };
 }
 

@@ -22,9 +22,9 @@ const FIELDS = [
  * is cut off or does not fit: what follows on that socket cannot be read then.
  */
 export function unpacker(decode: (bytes: Uint8Array) => unknown): {
-  read(data: Uint8Array): GatewayMessage;
+  understand(data: Uint8Array): GatewayMessage;
   /** The client left that watch. */
-  left(w: number): void;
+  forget(w: number): void;
 } {
   /** By the client's number of a watch, the channel's; by the channel's, its riders. */
   let watches = new Map<number, number>();
@@ -130,21 +130,21 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     if (bytes.buffer) of[2] = rows(channel);
   };
 
-  const left = (w: number): void => {
+  const forget = (w: number): void => {
     const channel = watches.get(w);
     watches.delete(w);
     if (![...watches.values()].includes(channel!)) channels.delete(channel!);
   };
 
   return {
-    left,
-    read(data) {
+    forget,
+    understand(data) {
       if (data[0]! < 128 || data[0] === 193) return packed(data);
       const m = decode(data) as GatewayMessage;
       if (m.t === 'welcome') {
         watches = new Map();
         channels = new Map();
-      } else if (m.t === 'closed') left(m.w);
+      } else if (m.t === 'closed') forget(m.w);
       else if (m.t === 'watching') {
         watches.set(m.w, m.c);
         m.at = at = rounded(m.at);

@@ -52,7 +52,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     if (!open || !onEarth(ping) || tooSoon(ping, now)) return 'skipped';
     last = ping;
     lastAt = now;
-    const waiting: Waiting = { ping: clean(ping, now) };
+    const waiting: Waiting = { fix: clean(ping, now) };
     queue.push(waiting);
     bound();
     send();
@@ -69,7 +69,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
   const bound = (): void => {
     const oldest = Date.now() - maxAgeMs;
     keep(
-      queue.filter(({ ping }) => ping.at >= oldest),
+      queue.filter(({ fix }) => fix.at >= oldest),
       'age',
     );
     if (queue.length > max) keep(whenFull === 'thin' ? thin(queue) : queue.slice(-max), 'full');
@@ -86,7 +86,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
       const pings = batch.map((waiting): WirePing => {
         waiting.sent = true;
         waiting.seq ??= ++numbering!.seq;
-        return { ...waiting.ping, at: waiting.ping.at + core.skew, seq: waiting.seq };
+        return { ...waiting.fix, at: waiting.fix.at + core.skew, seq: waiting.seq };
       });
       core.say({ t: 'ping', pings });
     }
@@ -132,7 +132,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     if (!unsaved) return;
     unsaved = false;
     try {
-      await o.store?.save(queue.map(({ ping }) => ping));
+      await o.store?.save(queue.map(({ fix }) => fix));
     } catch (error) {
       report(error);
     }
@@ -141,7 +141,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
   const load = async (): Promise<void> => {
     try {
       const kept = ((await o.store!.load()) as Ping[]).filter(onEarth);
-      queue = [...kept.map((ping) => ({ ping: clean(ping, Date.now()) })), ...queue];
+      queue = [...kept.map((ping) => ({ fix: clean(ping, Date.now()) })), ...queue];
     } catch (error) {
       report(error);
     }

@@ -38,8 +38,8 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   const w = ++core.lastWatch;
   const retry = timer();
   let c: number | undefined;
-  /** The gateway has shown it. */
-  let known = false;
+  /** The gateway has shown it, or the app knows it from before. */
+  let known = !!sink.stand?.();
   /** Questions since something fitted. */
   let tries = 0;
   /** Times in a row that it was not known any more. */
@@ -78,7 +78,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
   };
 
   const refused = ({ code, message }: Message<'error'>): void => {
-    const gone = code === 'not_found' && !!(known || sink.stand?.()) && ++missed < PATIENCE;
+    const gone = code === 'not_found' && known && ++missed < PATIENCE;
     const error = fault(code, 'denied', message, gone);
     if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(error);
     tries ||= 1;

@@ -47,7 +47,7 @@ export interface Core extends Client {
   /** The gateway's clock minus this device's, ms. Wall clock on purpose: it goes on while the device sleeps. */
   skew: number;
   /** Newest measured round trip, ms. */
-  rttMs?: number;
+  roundTrip?: number;
   /** The highest number given to a watch of this client. */
   lastWatch: number;
   /** Does nothing without a live link. */
