@@ -124,7 +124,7 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
       for (const [ref] of out ?? []) drop((id ?? refs.get(ref)?.[0]) as string);
       for (const t of tuples) {
         const [dot, of] = id ? [id, [id]] : (refs.get(t[0]) ?? []);
-        if (dot === undefined || (id && t[0] !== orders.get(id)?.assignment)) continue;
+        if (!dot || (id && t[0] !== orders.get(id)?.assignment)) continue;
         absent?.delete(dot);
         const mark: Mark = id ? t : unnumbered(t);
         const shown = items.get(dot);

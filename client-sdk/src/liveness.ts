@@ -48,7 +48,7 @@ export function liveness(core: Core, dead: () => void): Liveness {
         // Asked or not: either clock may have been set. A beat that was late is corrected by the next.
         core.skew = m.now + (core.roundTrip ?? 0) / 2 - Date.now();
       }
-      if (m.t === 'welcome') limit = 2.5 * m.heartbeat;
+      if ('heartbeat' in m) limit = 2.5 * m.heartbeat;
       askedAt = undefined;
       core.heardAt = core.now();
       silence(ask, limit);

@@ -3,8 +3,8 @@ import type { Env, Signal } from './types.ts';
 /** A browser page's visibility and network; elsewhere nothing is known and nothing is told. */
 export const page: Env = (signal) => {
   const { document } = globalThis;
-  if (!document?.addEventListener) return () => {};
   const stop = new AbortController();
+  if (!document?.addEventListener) return () => {};
   const tell = ({ type }: { type: string }) =>
     // Into the back/forward cache: a page with an open link may not get there.
     signal(

@@ -57,9 +57,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     return { w, channel, since: sink.stand?.(), maxHz };
   };
 
-  const ask = (): void => {
-    core.say({ t: 'watch', ...request() });
-  };
+  const ask = () => core.say({ t: 'watch', ...request() });
 
   /** Asks for everything missed, on the same link; sooner or later, so that nothing wrong goes round in circles. */
   const again = (): void => {
