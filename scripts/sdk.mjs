@@ -2,7 +2,7 @@
 
 /**
  * Properties by which the SDK's own parts know each other: no app and no gateway ever sees one, so the build shortens
- * them. A name that is on the wire or in the public types must not be here.
+ * them. A name that is on the wire, names a message or is in the public types must not be here.
  */
 const INTERNAL = [
   'alive',
@@ -10,8 +10,12 @@ const INTERNAL = [
   'begin',
   'emit',
   'ending',
+  'fix',
   'follow',
+  'forget',
   'frameSize',
+  'greeting',
+  'heard',
   'heardAt',
   'held',
   'lastWatch',
@@ -19,19 +23,16 @@ const INTERNAL = [
   'over',
   'parts',
   'place',
+  'probe',
+  'quit',
+  'roundTrip',
   'say',
   'sent',
   'skew',
   'stand',
   'synced',
-  'users',
-  'greeting',
-  'heard',
-  'fix',
-  'forget',
-  'probe',
   'understand',
-  'roundTrip',
+  'users',
 ];
 
 export const internal = new RegExp(`^(${INTERNAL.join('|')})$`);

@@ -104,9 +104,9 @@ export function connect(url: string | (() => string | Promise<string>), options:
       (a: A) => {
         if (!signal.aborted) then(a);
       };
-    let reason: Reason = 'auth';
     next(() => lose('timeout'), CONNECT_MS);
     set('connecting', core.info.reason);
+    let reason: Reason = 'auth';
     try {
       const token = await getToken(signal);
       reason = 'network';
@@ -217,11 +217,10 @@ export function connect(url: string | (() => string | Promise<string>), options:
 
   /** Something changed for the better: prove the link, or dial soon. */
   const wake = (): void => {
-    if (core.greeting) probe();
-    else if (!attempt) {
-      losses = 0;
-      rest(core.info.reason, Math.random() * WAKE_MS);
-    }
+    if (core.greeting) return probe();
+    if (attempt) return;
+    losses = 0;
+    rest(core.info.reason, Math.random() * WAKE_MS);
   };
 
   const finish = (error?: ClientError): void => {
@@ -241,9 +240,8 @@ export function connect(url: string | (() => string | Promise<string>), options:
     if (signal === 'hide' || signal === 'freeze') {
       hidden = true;
       if (o.background) return;
-      if (signal === 'freeze') suspend();
-      else hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
-      return;
+      if (signal === 'freeze') return suspend();
+      return hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
     }
     if (signal === 'show') {
       hidden = false;

@@ -180,7 +180,7 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
 
   const aim = (at: Selector): void => {
     if (!open) return;
-    for (const sub of subs) sub.close();
+    for (const sub of subs) sub.quit();
     whole = refused = false;
     if (!('orders' in at)) {
       // What is not there leaves when it is whole.
@@ -196,7 +196,7 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
   const close = (): void => {
     open = false;
     dirty = undefined;
-    for (const sub of subs) sub.close();
+    for (const sub of subs) sub.quit();
     flushing();
     check('lost');
     mute();

@@ -84,7 +84,7 @@ export function watchOrder<St extends string = string>(
 
   const follow = ({ events, cursor: to, order: state, reset }: Message<'watching'>): void => {
     for (const e of events ?? []) if (open) step(e);
-    if (!open || !to || !state) return;
+    if (!(open && to && state)) return;
     const from = watch.cursor;
     if (!reset && from?.id === to.id) {
       // Nothing was missed; after a restart of the app this is the first we see of the order.
@@ -131,7 +131,7 @@ export function watchOrder<St extends string = string>(
     if (!open) return;
     open = false;
     ack();
-    sub.close();
+    sub.quit();
     check(last);
     tell?.();
     mute();

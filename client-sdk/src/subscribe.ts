@@ -23,15 +23,16 @@ export interface Sink {
   alive(): void;
 }
 
-export interface Subscription {
+export type Subscription = Part & {
   /** The number that names it on the wire. */
   readonly w: number;
   /** The channel's state is whole and what follows belongs to it. Undefined: it was not asked for on this link. */
   synced: boolean | undefined;
   /** The client's `now()` when the gateway was last heard while this was synced, if it is not any more. */
   heardAt: number;
-  close(): void;
-}
+  /** Watched no longer. */
+  quit(): void;
+};
 
 /** One channel, watched over whatever links come and go: in every hello, and on this link at once. */
 export function subscribe(core: Core, channel: string, maxHz: number | undefined, sink: Sink): Subscription {
@@ -67,7 +68,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
 
   const leave = (): void => {
     wait();
-    core.parts.delete(part);
+    core.parts.delete(sub);
   };
 
   const over = (error?: ClientError, order?: Message<'closed'>['order']): void => {
@@ -84,8 +85,14 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     if (gone && missed < 2) sink.over(error);
   };
 
-  const part: Part = {
+  const sub: Subscription = {
     w,
+    synced: undefined,
+    heardAt: 0,
+    quit() {
+      if (core.parts.has(sub)) core.say({ t: 'unwatch', w });
+      leave();
+    },
     hello(m) {
       c = undefined; // numbers are the session's
       m.watch ??= [];
@@ -107,7 +114,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     event(m) {
       if (m.c !== c || !sub.synced) return;
       if (sink.follow(m)) tries = 0;
-      else if (core.parts.has(part)) again();
+      else if (core.parts.has(sub)) again();
     },
     beat: sink.alive,
     error(m) {
@@ -123,16 +130,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     bye: () => over(),
   };
 
-  const sub: Subscription = {
-    w,
-    synced: undefined,
-    heardAt: 0,
-    close() {
-      if (core.parts.has(part)) core.say({ t: 'unwatch', w });
-      leave();
-    },
-  };
-  core.parts.add(part);
+  core.parts.add(sub);
   if (core.greeting) ask();
   return sub;
 }
