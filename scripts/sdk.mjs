@@ -2,25 +2,37 @@
 
 /**
  * Properties by which the SDK's own parts know each other: no app and no gateway ever sees one, so the build shortens
- * them. A name that is on the wire or in the public types must not be here.
+ * them. A name that is on the wire, names a message or is in the public types must not be here.
  */
 const INTERNAL = [
   'alive',
-  'check',
+  'backlog',
+  'begin',
   'emit',
+  'ending',
+  'fix',
   'follow',
+  'forget',
   'frameSize',
+  'greeting',
+  'heard',
   'heardAt',
+  'held',
   'lastWatch',
   'mute',
   'over',
   'parts',
   'place',
+  'probe',
+  'quit',
+  'roundTrip',
+  'say',
+  'sent',
   'skew',
   'stand',
   'synced',
-  'watching',
-  'welcome',
+  'understand',
+  'users',
 ];
 
 export const internal = new RegExp(`^(${INTERNAL.join('|')})$`);

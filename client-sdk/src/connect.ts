@@ -43,7 +43,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   const close = () => finish();
   const core: Core = {
     info: { state: 'connecting', attempt: 0 },
-    welcome: undefined,
+    greeting: undefined,
     heardAt: 0,
     frameSize: 0,
     skew: 0,
@@ -61,8 +61,8 @@ export function connect(url: string | (() => string | Promise<string>), options:
         off!();
       }
     },
-    send: (message) => core.welcome && send(message),
-    buffered: () => link!.buffered(),
+    say: (message) => core.greeting && send(message),
+    backlog: () => link!.buffered(),
     pause() {
       paused = true;
       suspend();
@@ -74,28 +74,28 @@ export function connect(url: string | (() => string | Promise<string>), options:
     close,
     [Symbol.dispose]: close,
   };
-  const probe = liveness(core, () => lose('timeout'));
+  const { probe, heard } = liveness(core, () => lose('timeout'));
   const getToken = credentials(core, o.token, (error) => fail(0, 'auth', error));
-  core.parts.add(credit(core));
+  credit(core);
 
   const resting = () => paused || (hidden && !o.background);
 
   const debug = (ev: string, data: unknown) => o.onDebug?.({ t: Date.now(), ev, data });
 
-  function set(state: State, reason?: Reason, retryAt?: number): void {
-    core.info = { state, reason, attempt: losses, retryAt, rttMs: core.rttMs };
+  const set = (state: State, reason?: Reason, retryAt?: number): void => {
+    core.info = { state, reason, attempt: losses, retryAt, rttMs: core.roundTrip };
     debug('state', core.info);
     emit('state', core.info);
-  }
+  };
 
-  function fail(code: number | string, reason: Reason, error: unknown): void {
+  const fail = (code: number | string, reason: Reason, error: unknown): void => {
     emit('error', fault(code, reason, String(error), true));
-  }
+  };
 
   // ---- one link ----
 
   /** One attempt at a link: token, url, open. What it says after it was let go is not heard. */
-  async function begin(): Promise<void> {
+  const begin = async (): Promise<void> => {
     if (resting()) return rest();
     attempt = new AbortController();
     const { signal } = attempt;
@@ -104,9 +104,9 @@ export function connect(url: string | (() => string | Promise<string>), options:
       (a: A) => {
         if (!signal.aborted) then(a);
       };
-    let reason: Reason = 'auth';
     next(() => lose('timeout'), CONNECT_MS);
     set('connecting', core.info.reason);
+    let reason: Reason = 'auth';
     try {
       const token = await getToken(signal);
       reason = 'network';
@@ -115,49 +115,46 @@ export function connect(url: string | (() => string | Promise<string>), options:
       link = (o.transport ?? webSocket)(
         to,
         {
-          open: unlessGone(() => greet(token)) as () => void,
+          open: unlessGone(() => {
+            const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0' };
+            tell(hello);
+            send(hello);
+          }) as () => void,
           data: unlessGone(hear),
-          close: unlessGone((code) => lose(reasonOf(code), code)),
+          close: unlessGone((code) => lose(reasons[code] ?? (isFinal(code) ? 'denied' : 'network'), code)),
         },
         o,
       );
     } catch (error) {
-      const e = fault(0, reason, String(error), (error as ClientError | undefined)?.retryable !== false);
       if (signal.aborted) return;
-      if (!e.retryable) return finish(e);
-      emit('error', e);
+      if ((error as ClientError | undefined)?.retryable === false)
+        return finish(fault(0, reason, String(error)));
+      fail(0, reason, error);
       lose(reason);
     }
-  }
-
-  function greet(token: string): void {
-    const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0' };
-    tell(hello);
-    send(hello);
-  }
+  };
 
   // A text we cannot make sense of costs that text: the next gap check heals what it held. What follows a binary frame
-  // may be told against it.
-  function hear(data: string | ArrayBuffer): void {
-    core.frameSize = (data as string).length ?? (data as ArrayBuffer).byteLength;
-    if (!guarded(() => take(decode(data))) && typeof data !== 'string') lose('protocol');
-  }
+  // may be told against it. Text is JSON whatever the codec: a transport may know no other.
+  const hear = (data: string | ArrayBuffer): void => {
+    const text = typeof data === 'string';
+    core.frameSize = text ? data.length : data.byteLength;
+    if (!guarded(() => take((text ? json : o.codec).decode(data) as GatewayMessage)) && !text)
+      lose('protocol');
+  };
 
-  // Text is JSON whatever the codec: a transport may know no other.
-  const decode = (data: string | ArrayBuffer) =>
-    (typeof data === 'string' ? json : o.codec).decode(data) as GatewayMessage;
-
-  function send(message: ClientMessage): void {
+  const send = (message: ClientMessage): void => {
     debug('send', message.t);
     link?.send(o.codec.encode(message), message);
-  }
+  };
 
-  function take(m: GatewayMessage): void {
+  const take = (m: GatewayMessage): void => {
     debug('take', m.t);
+    heard(m);
     if (m.t === 'welcome') {
       next();
-      if (!core.welcome) liveAt = performance.now();
-      core.welcome = m;
+      if (!core.greeting) liveAt = performance.now();
+      core.greeting = m;
       window = m.reconnect;
     } else if (m.t === 'drain') {
       window = m;
@@ -165,72 +162,68 @@ export function connect(url: string | (() => string | Promise<string>), options:
     } else if (m.t === 'error' && !m.w) fail(m.code, 'protocol', m.message);
     tell(m);
     // Unless a listener has closed or paused it by now.
-    if (core.welcome === m) set('live');
-  }
+    if (core.greeting === m) set('live');
+  };
 
-  function tell(word: Word): void {
-    for (const part of core.parts) guarded(() => part(word));
-  }
+  const tell = (word: Word & { w?: number }): void => {
+    for (const part of core.parts)
+      if (!word.w || part.w === word.w) guarded(() => part[word.t]?.(word as never));
+  };
 
   /** False: it went wrong, and the app was told. */
-  function guarded(then: () => void): boolean | undefined {
+  const guarded = (then: () => void): boolean | undefined => {
     try {
       then();
       return true;
     } catch (error) {
       fail(0, 'protocol', error);
     }
-  }
+  };
 
   // ---- between links ----
 
   /** Lets go of the link, or of the attempt at one; does not wait for its close. */
-  function detach(say?: number, code?: number): void {
+  const detach = (say?: number, code?: number): void => {
     attempt?.abort();
     link?.drop(say);
-    attempt = link = core.welcome = undefined;
+    attempt = link = core.greeting = undefined;
     tell({ t: 'lost', code });
-  }
+  };
 
   /** @param ms until the next dial; by default what the gateway's window or the back-off says */
-  function lose(reason: Reason, code = 0, ms?: number): void {
-    if (core.welcome && performance.now() - liveAt >= HEALTHY_MS) losses = 0;
+  const lose = (reason: Reason, code = 0, ms?: number): void => {
+    if (core.greeting && performance.now() - liveAt >= HEALTHY_MS) losses = 0;
     detach(undefined, code);
     if (code === 4401 ? typeof o.token === 'string' : isFinal(code)) return finish(fault(code, reason));
     // The window is a wait before the first of the back-off's.
-    const wait = !window
-      ? jitter(losses, o.backoff)
-      : losses
-        ? jitter(losses - 1, o.backoff)
-        : within(window);
+    const wait = window && !losses ? within(window) : jitter(window ? losses - 1 : losses, o.backoff);
     losses++;
     rest(reason, ms ?? wait);
-  }
+  };
 
   /** Dials after so many ms, unless nobody looks. */
-  function rest(reason?: Reason, ms = 0): void {
-    if (core.info.state === 'closed') return;
+  const rest = (reason?: Reason, ms = 0): void => {
     next();
+    if (core.info.state === 'closed') return;
     if (resting()) return set('suspended', paused ? 'user' : 'hidden');
     next(begin, ms);
     set(offline ? 'offline' : 'waiting', reason, Date.now() + ms);
-  }
+  };
 
-  function suspend(): void {
+  const suspend = (): void => {
     detach(1000);
     rest();
-  }
+  };
 
   /** Something changed for the better: prove the link, or dial soon. */
-  function wake(): void {
-    if (core.welcome) probe();
-    else if (!attempt) {
-      losses = 0;
-      rest(core.info.reason, Math.random() * WAKE_MS);
-    }
-  }
+  const wake = (): void => {
+    if (core.greeting) return probe();
+    if (attempt) return;
+    losses = 0;
+    rest(core.info.reason, Math.random() * WAKE_MS);
+  };
 
-  function finish(error?: ClientError): void {
+  const finish = (error?: ClientError): void => {
     if (core.info.state === 'closed') return;
     // First, while a last word can still be sent.
     tell({ t: 'bye' });
@@ -241,21 +234,20 @@ export function connect(url: string | (() => string | Promise<string>), options:
     set('closed', error?.reason ?? 'user');
     if (error) emit('error', error);
     mute();
-  }
+  };
 
   const stopEnv = (o.env ?? page)((signal) => {
     if (signal === 'hide' || signal === 'freeze') {
       hidden = true;
       if (o.background) return;
-      if (signal === 'freeze') suspend();
-      else hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
-      return;
+      if (signal === 'freeze') return suspend();
+      return hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
     }
     if (signal === 'show') {
       hidden = false;
       hiding();
     } else offline = signal === 'offline';
-    if (!offline || core.welcome) wake();
+    if (!offline || core.greeting) wake();
   });
 
   void begin();
@@ -271,7 +263,3 @@ const reasons: { [code: number]: Reason } = {
 
 /** 4500–4999 */
 const isFinal = (code: number) => code >= 4500 && code < 5000;
-
-function reasonOf(code: number): Reason {
-  return reasons[code] ?? (isFinal(code) ? 'denied' : 'network');
-}

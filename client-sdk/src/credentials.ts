@@ -20,33 +20,39 @@ export function credentials(
   /** When it could not be renewed: tried again after so many ms. */
   let again: number;
 
-  async function fetch(): Promise<string> {
+  const fetch = async (): Promise<string> => {
     kept = typeof token === 'string' ? token : await token(why, link);
     return kept;
-  }
+  };
 
-  async function renew(): Promise<void> {
+  const renew = async (): Promise<void> => {
     kept = '';
     try {
       // Without a link the next dial asks for one.
-      if (core.welcome) core.send({ t: 'refresh', token: await fetch() });
+      if (core.greeting) core.say({ t: 'refresh', token: await fetch() });
     } catch (error) {
       if (link.aborted) return;
       stale(error);
       renewing(renew, again);
     }
-  }
+  };
 
-  core.parts.add((m) => {
-    if (m.t === 'bye') renewing();
-    else if (m.t === 'lost' && m.code === 4401) {
+  const plan = ({ tokenTtl }: { tokenTtl: number }): void => {
+    if (typeof token === 'string') return;
+    why = 'expiring';
+    again = Math.max(1000, tokenTtl / 20);
+    renewing(renew, Math.min(Math.max(1000, 0.8 * tokenTtl), LONGEST_MS));
+  };
+
+  core.parts.add({
+    welcome: plan,
+    refreshed: plan,
+    lost({ code }) {
+      if (code !== 4401) return;
       kept = '';
       why = 'rejected';
-    } else if ('tokenTtl' in m && typeof token !== 'string') {
-      why = 'expiring';
-      again = Math.max(1000, m.tokenTtl / 20);
-      renewing(renew, Math.min(Math.max(1000, 0.8 * m.tokenTtl), LONGEST_MS));
-    }
+    },
+    bye: () => renewing(),
   });
 
   return (signal) => {

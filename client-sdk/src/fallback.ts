@@ -26,7 +26,7 @@ export function withFallback(second: Transport, o: FallbackOptions = {}): Transp
     let link: Link | undefined;
     let tried: Link | undefined;
 
-    function attempt(by: Transport): void {
+    const attempt = (by: Transport): void => {
       let heard = by === second;
       const mine = by(
         url,
@@ -54,19 +54,19 @@ export function withFallback(second: Transport, o: FallbackOptions = {}): Transp
         options,
       );
       tried = mine;
-    }
+    };
 
-    function tryFirst(): void {
+    const tryFirst = (): void => {
       next(move, afterMs);
       try {
         attempt(first ?? options.webSocket);
       } catch {
         move(); // there is none here
       }
-    }
+    };
 
     /** On to the second; back to it, if it is still open. */
-    function move(): void {
+    const move = (): void => {
       next(tryFirst, retryMs);
       const stay = link && link !== tried;
       tried?.drop();
@@ -75,7 +75,7 @@ export function withFallback(second: Transport, o: FallbackOptions = {}): Transp
         options.onDebug?.({ t: Date.now(), ev: 'fallback' });
         attempt(second);
       }
-    }
+    };
 
     if (Date.now() < notBefore) move();
     else tryFirst();

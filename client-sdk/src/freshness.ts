@@ -9,44 +9,34 @@ export const words = ['live', 'stale', 'lost'] as const;
 /** The gateway's last word, and the moment on its clock from which silence counts; undefined: nothing is known yet. */
 export type Heard = readonly [word: number, since: number] | undefined;
 
-export interface FreshnessOf {
-  readonly value: Freshness;
-  /** To be called when anything it depends on changed. */
-  check(): void;
-  /** No word any more, but this last one. */
-  end(last: Freshness): void;
-}
+/** To be called when anything it depends on changed; with a last word when there is none any more after that. */
+export type Check = (last?: 'ended' | 'lost') => void;
 
-/** The gateway's word while it can be heard; otherwise worse by age, so that a frozen dot never claims to be live. */
+/** Of a watch: the gateway's word while it can be heard; otherwise worse by age, so that a frozen dot never claims to be live. */
 export function freshness(
   core: Core,
+  watch: { freshness: Freshness },
   staleMs = STALE_MS,
   heard: () => Heard,
-  tell: (f: Freshness) => void,
-): FreshnessOf {
+  tell: (event: 'freshness', value: Freshness) => void,
+): Check {
   const next = timer();
+  let over: Freshness | undefined;
 
-  function become(value: Freshness): void {
-    if (value === fresh.value) return;
-    fresh.value = value;
-    tell(value);
-  }
-
-  const fresh = {
-    value: 'catching-up' as Freshness,
-    check() {
-      const now = heard();
-      if (!now) return;
+  return function check(last?: 'ended' | 'lost') {
+    next();
+    over ??= last;
+    const now = heard();
+    let value = over;
+    if (!over && now) {
       const silent = core.now() - now[1];
       const byAge = silent < staleMs ? 0 : silent < LOST * staleMs ? 1 : 2;
-      next(byAge < 2 ? fresh.check : undefined, (byAge ? LOST : 1) * staleMs - silent);
-      become(words[Math.max(byAge, now[0])]!);
-    },
-    end(last: Freshness) {
-      fresh.check = () => {};
-      next();
-      become(last);
-    },
+      if (byAge < 2) next(check, (byAge ? LOST : 1) * staleMs - silent);
+      value = words[Math.max(byAge, now[0])]!;
+    }
+    if (value && value !== watch.freshness) {
+      watch.freshness = value;
+      tell('freshness', value);
+    }
   };
-  return fresh;
 }

@@ -3,7 +3,7 @@ import { type Timer, timer } from './timer.ts';
 import type { Off } from './types.ts';
 
 /** What is shared by all who name it, while anybody uses it. */
-export type Leases<T> = Map<string, { readonly value: T; users: number; readonly ending: Timer }>;
+export type Leases<T> = Map<string, { readonly held: T; users: number; readonly ending: Timer }>;
 
 /**
  * Uses the one of that name, which is opened for its first user and closed after its last.
@@ -15,17 +15,17 @@ export function lease<T extends { close(): void }>(
   open: () => T,
   use: (value: T) => Off,
 ): Off {
-  const mine = all.get(name) ?? { value: open(), users: 0, ending: timer() };
+  const mine = all.get(name) ?? { held: open(), users: 0, ending: timer() };
   all.set(name, mine);
   mine.ending();
   mine.users++;
-  const off = use(mine.value);
+  const off = use(mine.held);
   return () => {
     off();
     if (--mine.users) return;
     mine.ending(() => {
       all.delete(name);
-      mine.value.close();
+      mine.held.close();
     }, LINGER_MS);
   };
 }

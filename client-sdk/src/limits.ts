@@ -14,8 +14,8 @@ export const SUSPEND_MS = 30_000;
 export const HEALTHY_MS = 2000;
 /** A probe is answered within this, or the link is dead, ms. */
 export const PROBE_MS = 3000;
-/** The longest setTimeout can wait, ms. */
-export const LONGEST_MS = 2 ** 31 - 1;
+/** A timer waits no longer, ms: setTimeout takes some 24 days. */
+export const LONGEST_MS = 2e9;
 
 // ---- what is watched ----
 

@@ -1,47 +1,57 @@
 import { PROBE_MS } from './limits.ts';
 import { timer } from './timer.ts';
-import type { Core } from './wire.ts';
+import type { Core, GatewayMessage } from './wire.ts';
+
+export interface Liveness {
+  /** Asks for a sign of life. */
+  probe(): void;
+  /** To be told of all that arrives. */
+  heard(message: GatewayMessage): void;
+}
 
 /**
  * Notices a dead link: armed by what arrives, and it kills only after a probe stayed unanswered. What it hears tells the
- * gateway's clock, too; the hello is a question that the welcome answers. Returns the probe: it asks for a sign of life.
+ * gateway's clock, too; the hello is a question that the welcome answers.
  */
-export function liveness(core: Core, dead: () => void): () => void {
+export function liveness(core: Core, dead: () => void): Liveness {
   const silence = timer();
   /** Longest silence expected, ms. */
   let limit: number;
   let askedAt: number | undefined;
 
-  function probe(): void {
+  const ask = (): void => {
     askedAt = performance.now();
     silence(expired, PROBE_MS);
-    core.send({ t: 'beat' });
-  }
+    core.say({ t: 'beat' });
+  };
 
   // A timer that fires late says that the page slept, not that the gateway is silent: ask again.
-  function expired(): void {
-    if (performance.now() - askedAt! > 2 * PROBE_MS) probe();
+  const expired = (): void => {
+    if (performance.now() - askedAt! > 2 * PROBE_MS) ask();
     else dead();
-  }
+  };
 
-  core.parts.add((m) => {
-    const now = performance.now();
-    if (m.t === 'lost') silence();
-    else if (m.t === 'hello') askedAt = now;
-    else if (m.t !== 'bye') {
-      if ('now' in m) {
-        if (askedAt !== undefined) core.rttMs = now - askedAt;
-        // Asked or not: either clock may have been set. A beat that was late is corrected by the next.
-        core.skew = m.now + (core.rttMs ?? 0) / 2 - Date.now();
-      }
-      if (m.t === 'welcome') limit = 2.5 * m.heartbeat;
-      askedAt = undefined;
-      core.heardAt = core.now();
-      silence(probe, limit);
-    }
+  core.parts.add({
+    hello() {
+      askedAt = performance.now();
+    },
+    lost: () => silence(),
   });
 
-  return () => {
-    if (askedAt === undefined) probe();
+  return {
+    probe() {
+      if (askedAt === undefined) ask();
+    },
+    heard(m) {
+      if ('now' in m) {
+        if (askedAt !== undefined) core.roundTrip = performance.now() - askedAt;
+        // Asked or not: either clock may have been set. A beat that was late is corrected by the next.
+        core.skew = m.now + (core.roundTrip ?? 0) / 2 - Date.now();
+      }
+      if ('heartbeat' in m) limit = 2.5 * m.heartbeat;
+      askedAt = undefined;
+      core.heardAt = core.now();
+      silence(ask, limit);
+    },
   };
 }

@@ -9,15 +9,15 @@ import type { ClientMessage } from './wire.ts';
  * its own. `decode` throws on what is cut off or not of the gateway.
  */
 export function msgpack(): Codec {
-  const { read, left } = unpacker(unpack);
+  const { understand, forget } = unpacker(unpack);
   return {
     protocol: 'ridecast.v1.msgpack',
     encode(frame) {
       const m = frame as ClientMessage;
-      if (m.t === 'unwatch') left(m.w);
+      if (m.t === 'unwatch') forget(m.w);
       return pack(m.t === 'hello' ? { ...m, packed: true } : m);
     },
-    decode: (data) => read(new Uint8Array(data as ArrayBuffer)),
+    decode: (data) => understand(new Uint8Array(data as ArrayBuffer)),
   };
 }
 
@@ -25,17 +25,17 @@ export function msgpack(): Codec {
 function pack(value: unknown): Uint8Array {
   const out: number[] = [];
 
-  function uint32(type: number, n: number): void {
+  const uint32 = (type: number, n: number): void => {
     out.push(type, n >>> 24, (n >> 16) & 255, (n >> 8) & 255, n & 255);
-  }
+  };
 
   /** The head of what has a length: in the type if it is below `most`. */
-  function head(short: number, most: number, type: number, n: number): void {
+  const head = (short: number, most: number, type: number, n: number): void => {
     if (n < most) out.push(short | n);
     else uint32(type, n);
-  }
+  };
 
-  function any(v: unknown): void {
+  const any = (v: unknown): void => {
     if (v == null) out.push(0xc0);
     else if (typeof v === 'boolean') out.push(v ? 0xc3 : 0xc2);
     else if (typeof v === 'number') {
@@ -53,7 +53,7 @@ function pack(value: unknown): Uint8Array {
       head(0x80, 16, 0xdf, entries.length);
       for (const entry of entries) entry.forEach(any);
     }
-  }
+  };
 
   any(value);
   return new Uint8Array(out);
@@ -66,36 +66,36 @@ function pack(value: unknown): Uint8Array {
 function unpack(bytes: Uint8Array): unknown {
   let at = 0;
 
-  function take(size: number): Uint8Array {
+  const take = (size: number): Uint8Array => {
     at += size;
     if (size < 0 || at > bytes.length) throw new RangeError('a frame is cut off');
     return bytes.subarray(at - size, at);
-  }
+  };
 
   const uint = (size: number) => take(size).reduce((n, byte) => n * 256 + byte, 0);
   const float = (of: Uint8Array) => new Float64Array(of.slice().reverse().buffer)[0];
   const string = (n: number) => new TextDecoder().decode(take(n));
 
-  function list(n: number): unknown[] {
+  const list = (n: number): unknown[] => {
     const all = [];
     while (n--) all.push(any());
     return all;
-  }
+  };
 
-  function map(n: number): unknown {
+  const map = (n: number): unknown => {
     const entries: unknown[][] = [];
     while (n--) entries.push([any(), any()]);
     return Object.fromEntries(entries);
-  }
+  };
 
-  function any(): unknown {
+  const any = (): unknown => {
     const type = uint(1);
     if (type < 0x80) return type;
     if (type < 0x90) return map(type & 15);
     if (type < 0xa0) return list(type & 15);
     if (type < 0xc0) return string(type & 31);
     if (type > 0xdf) return type - 256;
-    if (type === 0xc0) return null;
+    if (type < 0xc1) return null;
     if (type < 0xc4) return type > 0xc2;
     if (type < 0xc7) return take(uint(1 << (type - 0xc4)));
     if (type === 0xcb) return float(take(8));
@@ -106,7 +106,7 @@ function unpack(bytes: Uint8Array): unknown {
     }
     if (type < 0xdc) return string(uint(1 << (type - 0xd9)));
     return (type < 0xde ? list : map)(uint(2 << (type & 1)));
-  }
+  };
 
   return any();
 }

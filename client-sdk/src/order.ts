@@ -4,17 +4,8 @@ import { ACK_MS } from './limits.ts';
 import { compare, type Mark, NEVER, toPosition, unnumbered } from './position.ts';
 import { subscribe } from './subscribe.ts';
 import { timer } from './timer.ts';
-import type {
-  Client,
-  Cursor,
-  Order,
-  OrderEvents,
-  OrderOptions,
-  OrderWatch,
-  Position,
-  WatchEvents,
-} from './types.ts';
-import type { Block, Core, Message, OrderEvent, WireOrder } from './wire.ts';
+import type { Client, Order, OrderEvents, OrderOptions, OrderWatch, Position, WatchEvents } from './types.ts';
+import type { Block, Core, Message, OrderEvent, WireOrder, Writable } from './wire.ts';
 
 /**
  * Watches one order. Events: every one, once and in order, or a `gap` and a whole snapshot. Positions: the newest,
@@ -22,81 +13,91 @@ import type { Block, Core, Message, OrderEvent, WireOrder } from './wire.ts';
  * else's, is an `error` with code `not_found`, and the watch is over.
  */
 export function watchOrder<St extends string = string>(
-  c: Client,
+  client: Client,
   id: string,
   o: OrderOptions = {},
 ): OrderWatch<St> {
-  const core = c as Core;
+  const core = client as Core;
   const { on, emit, mute } = emitter<OrderEvents<St> & WatchEvents<Order<St>>>();
 
-  let cursor: Cursor | undefined = o.since;
+  const stop = () => close('lost');
+  const watch: Writable<OrderWatch<St>> = {
+    snapshot: undefined,
+    freshness: 'catching-up',
+    cursor: o.since,
+    on,
+    close: stop,
+    [Symbol.dispose]: stop,
+  };
+
   let order: WireOrder | undefined;
   let position: Position | undefined;
   /** Of the newest position ever shown; outlives the position. */
   let mark: Mark = NEVER;
   let word = 0;
-  let snapshot: Order<St> | undefined;
   let unacked = 0;
   const acking = timer();
   let open = true;
 
-  function show(): void {
+  const show = (): void => {
     if (!order) return;
-    snapshot = {
+    watch.snapshot = {
       ...order,
       eta: order.eta ? { at: order.eta } : undefined,
       position,
     } as Order<St>;
-  }
+  };
 
   /** Takes the state after an event, or of a snapshot. The cursor is already there. */
-  function become(next: WireOrder, replayed: boolean, event?: OrderEvent, missed?: number | 'unknown'): void {
+  const become = (next: WireOrder, missed?: number | 'unknown', event?: OrderEvent, live?: boolean): void => {
+    const replayed = !live;
     const before = order;
     order = next;
     // Another rider took over: the one shown does not bring it any more.
     if (next.ended || next.assignment > mark[0]) position = undefined;
     show();
     if (missed) emit('gap', { missed });
-    if (event) emit('event', { ...event, order: snapshot!, replayed });
+    if (event) emit('event', { ...event, order: watch.snapshot!, replayed });
     const { status, at, eta } = next;
     if ((before || event) && (status !== before?.status || at !== before.at))
       emit('status', { status: status as St, at, replayed });
     if (eta && eta !== before?.eta) emit('eta', { at: eta });
-  }
+  };
 
   /** One event of the log. False: it does not follow from where we stand. */
-  function step(e: OrderEvent, replayed: boolean): boolean {
+  const step = (e: OrderEvent, live?: boolean): boolean => {
+    const { cursor } = watch;
     if (!cursor || e.id === cursor.id) return true;
     // By id, too, and not ignored below ours: after a failover other events may have our offsets.
     if (e.offset !== cursor.offset + 1 || e.prev !== cursor.id) return false;
-    cursor = { ...cursor, offset: e.offset, id: e.id };
+    watch.cursor = { ...cursor, offset: e.offset, id: e.id };
     if (!unacked++) acking(ack, ACK_MS);
-    become(e.order, replayed, e);
+    become(e.order, undefined, e, live);
     return true;
-  }
+  };
 
-  function ack(): void {
+  const ack = (): void => {
     acking();
-    if (unacked) core.send({ t: 'ack', w: sub.w, offset: cursor!.offset });
+    if (unacked) core.say({ t: 'ack', w: sub.w, offset: watch.cursor!.offset });
     unacked = 0;
-  }
+  };
 
-  function follow({ events, cursor: to, order: state, reset }: Message<'watching'>): void {
-    for (const e of events ?? []) if (open) step(e, true);
-    if (!open || !to || !state) return;
-    const from = cursor;
+  const follow = ({ events, cursor: to, order: state, reset }: Message<'watching'>): void => {
+    for (const e of events ?? []) if (open) step(e);
+    if (!(open && to && state)) return;
+    const from = watch.cursor;
     if (!reset && from?.id === to.id) {
       // Nothing was missed; after a restart of the app this is the first we see of the order.
-      if (!order) become(state, true);
+      if (!order) become(state);
       return;
     }
-    cursor = to;
+    watch.cursor = to;
     if (reset) mark = unnumbered(mark);
     const counted = reset === 'trimmed' || reset === 'limit';
-    become(state, true, undefined, from && (counted ? to.offset - from.offset : 'unknown'));
-  }
+    become(state, from && (counted ? to.offset - from.offset : 'unknown'));
+  };
 
-  function place(at: number, [, full, tuples, , out]: Block): void {
+  const place = (at: number, [, full, tuples, , out]: Block): void => {
     if ((full && !tuples.length) || out?.some(([ref]) => ref >= mark[0])) {
       position = undefined;
       word = 0;
@@ -107,76 +108,62 @@ export function watchOrder<St extends string = string>(
       if (newer < 0 || t[0] !== order?.assignment) continue;
       word = t[6];
       mark = t;
-      if (!newer && position) continue;
-      position = toPosition(at, t);
-      show();
-      emit('position', position);
+      if (newer || !position) {
+        position = toPosition(at, t);
+        show();
+        emit('position', position);
+      }
     }
-  }
+  };
 
   /** Runs a change, then tells of it. */
-  function changing<T>(change: () => T): T {
-    const before = snapshot;
+  const changing = <T>(change: () => T): T => {
+    const before = watch.snapshot;
     const result = change();
-    fresh.check();
-    if (snapshot !== before) emit('change', snapshot!);
-    if (order?.ended) close('ended', () => emit('end', snapshot!));
+    check();
+    if (watch.snapshot !== before) emit('change', watch.snapshot!);
+    if (order?.ended) close('ended', () => emit('end', watch.snapshot!));
     return result;
-  }
+  };
 
   /** For good: nothing is told after the last word. */
-  function close(last: 'ended' | 'lost', tell?: () => void): void {
+  const close = (last: 'ended' | 'lost', tell?: () => void): void => {
     if (!open) return;
     open = false;
     ack();
-    sub.close();
-    fresh.end(last);
+    sub.quit();
+    check(last);
     tell?.();
     mute();
-  }
-
-  const stop = () => close('lost');
+  };
 
   const sub = subscribe(core, `order:${id}`, o.maxHz, {
-    stand: () => cursor,
-    watching: (m) =>
+    stand: () => watch.cursor,
+    begin: (m) =>
       changing(() => {
         word = 0;
         follow(m);
         if (open) place(m.at, m.block);
       }),
     place: (at, block) => changing(() => place(at, block)),
-    follow: (m) => changing(() => step(m, false)),
-    over(last, error) {
+    follow: (m) => changing(() => step(m, true)),
+    over(error, last) {
       const tell = () => error && emit('error', error);
-      if (last) changing(() => become(last, true, undefined, order && 'unknown'));
+      if (last) changing(() => become(last, order && 'unknown'));
       if (!error?.retryable) return close(last ? 'ended' : 'lost', tell);
       word = 2;
-      fresh.check();
+      check();
       tell();
     },
-    alive: () => fresh.check(),
+    alive: () => check(),
   });
 
-  const fresh = freshness(
+  const check = freshness(
     core,
+    watch,
     o.staleAfterMs,
-    () => (order || word ? [word, sub.synced || !position ? sub.heardAt : position.at] : undefined),
-    (f) => emit('freshness', f),
+    () => (order || word ? [word, sub.synced ? core.heardAt : (position?.at ?? sub.heardAt)] : undefined),
+    emit,
   );
-
-  return {
-    get snapshot() {
-      return snapshot;
-    },
-    get freshness() {
-      return fresh.value;
-    },
-    get cursor() {
-      return cursor;
-    },
-    on,
-    close: stop,
-    [Symbol.dispose]: stop,
-  };
+  return watch;
 }

@@ -22,9 +22,9 @@ const FIELDS = [
  * is cut off or does not fit: what follows on that socket cannot be read then.
  */
 export function unpacker(decode: (bytes: Uint8Array) => unknown): {
-  read(data: Uint8Array): GatewayMessage;
+  understand(data: Uint8Array): GatewayMessage;
   /** The client left that watch. */
-  left(w: number): void;
+  forget(w: number): void;
 } {
   /** By the client's number of a watch, the channel's; by the channel's, its riders. */
   let watches = new Map<number, number>();
@@ -36,26 +36,26 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
   let at = 0;
   let c = 0;
 
-  function bit(): number {
-    if (read >= bytes.length * 8) throw new RangeError('positions are cut off');
+  const bit = (): number => {
+    if (read >= bytes.length * 8) throw new RangeError('a frame is cut off');
     return (bytes[read >> 3]! >> (~read++ & 7)) & 1;
-  }
+  };
 
-  function number(k: number): number {
+  const number = (k: number): number => {
     let size = k;
     while (!bit()) size++;
     let v = 1;
     while (size--) v = v * 2 + bit();
     return v - 2 ** k;
-  }
+  };
 
-  function signed(k: number): number {
+  const signed = (k: number): number => {
     const n = number(k);
     return n % 2 ? (n + 1) / -2 : n / 2;
-  }
+  };
 
   /** The rows of a block. */
-  function rows(channel: Map<number, Row>): PositionTuple[] {
+  const rows = (channel: Map<number, Row>): PositionTuple[] => {
     const keys = number(0);
     const changes = number(1);
     const usual = bit();
@@ -64,7 +64,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     let time = at / TIME_MS;
     const all: Row[] = [];
 
-    function row(from: Row, what: number, key?: number): void {
+    const row = (from: Row, what: number, key?: number): void => {
       const r = [...from];
       if (key) r[1] = number(24);
       const pings = what & 1 ? number(key ? 8 : 1) : 1;
@@ -83,7 +83,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
         r[i] = (what & 8 ? bit() : r[i] !== null) ? (r[i]! + signed(order) * unit + most) % most : null;
       if (what & 8) r[10] = number(2);
       all.push(r);
-    }
+    };
 
     let ref = 0;
     for (let n = keys; n--; ref++) {
@@ -94,14 +94,14 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     const known = [...channel.values()].sort((a, b) => a[11]! - b[11]! || a[0]! - b[0]!);
     for (let i = 0, n = changes; n--; i++) {
       i += number(k);
-      if (!known[i]) throw new RangeError('positions do not fit');
+      if (!known[i]) throw new RangeError('a frame does not fit');
       row(known[i]!, usual ? 0 : number(0));
     }
     for (const r of all) channel.set(r[0]!, r);
     return all as PositionTuple[];
-  }
+  };
 
-  function packed(data: Uint8Array): GatewayMessage {
+  const packed = (data: Uint8Array): GatewayMessage => {
     const one = data[0]! < 128;
     bytes = data;
     read = one ? 1 : 8;
@@ -117,10 +117,10 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
       read = end;
     }
     return { t: 'positions', at, b };
-  }
+  };
 
   /** Brings what is kept in line with a block in MessagePack, and unpacks it. */
-  function block(of: Block): void {
+  const block = (of: Block): void => {
     c = of[0];
     if (of[1]) channels.set(c, new Map());
     const channel = channels.get(c) ?? new Map<number, Row>();
@@ -128,23 +128,23 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     bytes = of[2] as unknown as Uint8Array;
     read = 0;
     if (bytes.buffer) of[2] = rows(channel);
-  }
+  };
 
-  function left(w: number): void {
+  const forget = (w: number): void => {
     const channel = watches.get(w);
     watches.delete(w);
     if (![...watches.values()].includes(channel!)) channels.delete(channel!);
-  }
+  };
 
   return {
-    left,
-    read(data) {
+    forget,
+    understand(data) {
       if (data[0]! < 128 || data[0] === 193) return packed(data);
       const m = decode(data) as GatewayMessage;
       if (m.t === 'welcome') {
         watches = new Map();
         channels = new Map();
-      } else if (m.t === 'closed') left(m.w);
+      } else if (m.t === 'closed') forget(m.w);
       else if (m.t === 'watching') {
         watches.set(m.w, m.c);
         m.at = at = rounded(m.at);

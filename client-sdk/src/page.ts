@@ -3,14 +3,21 @@ import type { Env, Signal } from './types.ts';
 /** A browser page's visibility and network; elsewhere nothing is known and nothing is told. */
 export const page: Env = (signal) => {
   const { document } = globalThis;
-  if (!document?.addEventListener) return () => {};
   const stop = new AbortController();
+  if (!document?.addEventListener) return () => {};
   const tell = ({ type }: { type: string }) =>
-    signal(type.endsWith('line') ? (type as Signal) : document.hidden ? 'hide' : 'show');
-  for (const type of ['visibilitychange', 'pageshow', 'online', 'offline'])
+    // Into the back/forward cache: a page with an open link may not get there.
+    signal(
+      type === 'pagehide'
+        ? 'freeze'
+        : type.endsWith('line')
+          ? (type as Signal)
+          : document.hidden
+            ? 'hide'
+            : 'show',
+    );
+  for (const type of ['visibilitychange', 'pageshow', 'pagehide', 'online', 'offline'])
     addEventListener(type, tell, stop);
-  // Into the back/forward cache: a page with an open link may not get there.
-  addEventListener('pagehide', () => signal('freeze'), stop);
   if (document.hidden) signal('hide');
   return () => stop.abort();
 };

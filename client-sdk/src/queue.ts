@@ -3,7 +3,7 @@ import type { WirePing } from './wire.ts';
 
 /** A ping that is not acknowledged. It has a number once it was sent in this rider session. */
 export interface Waiting {
-  readonly ping: Omit<WirePing, 'seq' | 'at'> & { at: number };
+  readonly fix: Omit<WirePing, 'seq' | 'at'> & { at: number };
   seq?: number;
   /** Sent on the link of now. */
   sent?: boolean;
@@ -30,9 +30,9 @@ export function onEarth(ping: Partial<Ping> | null | undefined): boolean {
 const UP_TO = { heading: 360, speed: 1000, accuracy: 1e6, battery: 1 } as const;
 
 /** The ping with only what is known. */
-export function clean(ping: Ping, now: number): Waiting['ping'] {
+export function clean(ping: Ping, now: number): Waiting['fix'] {
   const { lat, lng, at, mocked } = ping;
-  const known: Waiting['ping'] = { lat, lng, at: at && at > 0 ? at : now };
+  const known: Waiting['fix'] = { lat, lng, at: at && at > 0 ? at : now };
   if (mocked) known.mocked = true;
   for (const key of Object.keys(UP_TO) as (keyof typeof UP_TO)[]) {
     const value = ping[key];

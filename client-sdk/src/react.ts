@@ -172,7 +172,7 @@ function useSource<W extends AnyWatch>(name: string | null, open: (client: Clien
           freshness();
         };
       });
-    return { get: () => all.get(name)?.value, use, on };
+    return { get: () => all.get(name)?.held, use, on };
   }, [client, name]);
 }
 

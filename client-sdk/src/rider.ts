@@ -12,8 +12,8 @@ const UNPACED: Pace = { intervalMs: 1000, minMoveM: 0, accuracy: 'high' };
  * again with the same number. Offline pings wait, bounded by count and age; what is dropped is a `drop` event. Connect
  * with `background: true`.
  */
-export function rider(c: Client, o: RiderOptions = {}): Rider {
-  const core = c as Core;
+export function rider(client: Client, o: RiderOptions = {}): Rider {
+  const core = client as Core;
   const { on, emit, mute } = emitter<RiderEvents>();
   const { max = 500, maxAgeMs = 600_000, whenFull = 'thin' } = o.queue ?? {};
 
@@ -37,62 +37,64 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
 
   const paceNow = () => (pace.until && core.now() > pace.until ? UNPACED : pace);
 
-  function tooSoon(ping: Ping, now: number): boolean {
+  const tooSoon = (ping: Ping, now: number): boolean => {
     const { intervalMs, minMoveM } = paceNow();
     const elapsed = now - lastAt;
     // A clock that was set back must not silence the rider.
     if (!last || elapsed < 0) return false;
     if (elapsed < EARLY * intervalMs) return true;
     return elapsed < Math.max(intervalMs, STILL_MS) && metres(last, ping) < minMoveM;
-  }
+  };
 
-  function push(ping: Ping): 'sent' | 'queued' | 'skipped' {
+  const push = (ping: Ping): 'sent' | 'queued' | 'skipped' => {
     const now = Date.now();
     if (!onEarth(ping)) emit('drop', { count: 1, reason: 'rejected' });
     if (!open || !onEarth(ping) || tooSoon(ping, now)) return 'skipped';
     last = ping;
     lastAt = now;
-    const waiting: Waiting = { ping: clean(ping, now) };
+    const waiting: Waiting = { fix: clean(ping, now) };
     queue.push(waiting);
     bound();
     send();
     changed();
     return waiting.sent ? 'sent' : 'queued';
-  }
+  };
 
-  function keep(next: Waiting[], reason: RiderEvents['drop']['reason']): void {
+  const keep = (next: Waiting[], reason: RiderEvents['drop']['reason']): void => {
     const count = queue.length - next.length;
     queue = next;
     if (count) emit('drop', { count, reason });
-  }
+  };
 
-  function bound(): void {
+  const bound = (): void => {
     const oldest = Date.now() - maxAgeMs;
     keep(
-      queue.filter(({ ping }) => ping.at >= oldest),
+      queue.filter(({ fix }) => fix.at >= oldest),
       'age',
     );
     if (queue.length > max) keep(whenFull === 'thin' ? thin(queue) : queue.slice(-max), 'full');
-  }
+  };
 
   /** Sends what this link has not seen, in batches, as long as they flow. */
-  function send(): void {
-    const limits = core.welcome?.limits;
+  const send = (): void => {
+    const limits = core.greeting?.limits;
     if (!limits || !numbering || !loaded || !open) return;
-    const most = Math.max(1, Math.min(limits.pingsPerFrame, Math.floor(limits.frameBytes / PING_BYTES)));
+    const most = Math.max(1, Math.min(limits.pingsPerFrame, limits.frameBytes / PING_BYTES));
     for (;;) {
       const batch = queue.filter((waiting) => !waiting.sent).slice(0, most);
-      if (!batch.length || core.buffered() > BUFFER_BYTES) return;
+      if (!batch.length || core.backlog() > BUFFER_BYTES) return;
       const pings = batch.map((waiting): WirePing => {
         waiting.sent = true;
         waiting.seq ??= ++numbering!.seq;
-        return { ...waiting.ping, at: waiting.ping.at + core.skew, seq: waiting.seq };
+        return { ...waiting.fix, at: waiting.fix.at + core.skew, seq: waiting.seq };
       });
-      core.send({ t: 'ping', pings });
+      core.say({ t: 'ping', pings });
     }
-  }
+  };
 
-  function begin(next: NonNullable<typeof numbering>): void {
+  /** Goes on by what a welcome says; false: it does not know a rider. */
+  const begin = ({ rider: next }: Message<'welcome'>): boolean => {
+    if (!next) return false;
     const stored = next.seq;
     const same = next.session === numbering?.session;
     if (same) next.seq = Math.max(stored, numbering!.seq);
@@ -105,40 +107,41 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     acknowledge(stored);
     bound();
     send();
-  }
+    return true;
+  };
 
   /** Refused pings are over wherever they stand: the gateway may take later ones before earlier ones. */
-  function acknowledge(upTo: number, refused?: ReadonlySet<number>): void {
+  const acknowledge = (upTo: number, refused?: ReadonlySet<number>): void => {
     const before = queue.length;
     queue = queue.filter(({ seq }) => seq === undefined || (seq > upTo && !refused?.has(seq)));
     if (queue.length === before) return;
     changed();
     emit('ack', { upTo, queued: queue.length });
     if (!queue.length) for (const done of flushing) done();
-  }
+  };
 
-  function changed(): void {
+  const changed = (): void => {
     // Before the store was read, it has more than we know of.
     if (!o.store || !loaded || unsaved) return;
     unsaved = true;
     saving(save, SAVE_MS);
-  }
+  };
 
-  async function save(): Promise<void> {
+  const save = async (): Promise<void> => {
     saving();
     if (!unsaved) return;
     unsaved = false;
     try {
-      await o.store?.save(queue.map(({ ping }) => ping));
+      await o.store?.save(queue.map(({ fix }) => fix));
     } catch (error) {
       report(error);
     }
-  }
+  };
 
-  async function load(): Promise<void> {
+  const load = async (): Promise<void> => {
     try {
       const kept = ((await o.store!.load()) as Ping[]).filter(onEarth);
-      queue = [...kept.map((ping) => ({ ping: clean(ping, Date.now()) })), ...queue];
+      queue = [...kept.map((ping) => ({ fix: clean(ping, Date.now()) })), ...queue];
     } catch (error) {
       report(error);
     }
@@ -147,33 +150,36 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
     changed();
     if (open) send();
     else void save();
-  }
-
-  const part: Part = (m) => {
-    if (m.t === 'hello') m.rider = { session: numbering?.session };
-    else if (m.t === 'welcome' && m.rider) begin(m.rider);
-    else if (m.t === 'pinged') {
-      const refused = new Set(m.refused?.map(([seq]) => seq));
-      acknowledge(m.seq, refused);
-      if (refused.size) emit('drop', { count: refused.size, reason: 'rejected' });
-      send();
-    } else if (m.t === 'pace') {
-      const { t: _, ...next } = m;
-      pace = next;
-      emit('pace', next);
-    } else if (m.t === 'bye') close();
   };
 
-  function close(): void {
+  const close = (): void => {
     if (!open) return;
     open = false;
     core.parts.delete(part);
     void save();
     for (const done of flushing) done();
     mute();
-  }
+  };
 
-  function flush(timeoutMs = 5000): Promise<boolean> {
+  const part: Part = {
+    hello(m) {
+      m.rider = { session: numbering?.session };
+    },
+    welcome: begin,
+    pinged(m) {
+      const refused = new Set(m.refused?.map(([seq]) => seq));
+      acknowledge(m.seq, refused);
+      if (refused.size) emit('drop', { count: refused.size, reason: 'rejected' });
+      send();
+    },
+    pace({ t: _, ...next }) {
+      pace = next;
+      emit('pace', next);
+    },
+    bye: close,
+  };
+
+  const flush = (timeoutMs = 5000): Promise<boolean> => {
     send();
     return new Promise((resolve) => {
       const limit = timer();
@@ -186,12 +192,10 @@ export function rider(c: Client, o: RiderOptions = {}): Rider {
       if (queue.length && open) limit(done, timeoutMs);
       else done();
     });
-  }
+  };
 
   core.parts.add(part);
-  const known = core.welcome?.rider;
-  if (known) begin(known);
-  else if (core.welcome) {
+  if (core.greeting && !begin(core.greeting)) {
     // Not known as a rider on this link: the next hello says so.
     core.pause();
     core.resume();

@@ -53,13 +53,14 @@ function turn(degrees: number): number {
 }
 
 /** Between `a` (f = 0) and `b` (f = 1), and beyond. */
-function between(a: Place, b: Place, f: number): Omit<Pose, 'moving'> {
+function between(a: Place, b: Place, f: number, moving: boolean): Pose {
   const from = a.heading ?? b.heading;
   const heading = from === undefined ? from : from + turn((b.heading ?? from) - from) * Math.min(f, 1);
   return {
     lat: a.lat + (b.lat - a.lat) * f,
     lng: turn(a.lng + turn(b.lng - a.lng) * f),
     heading: heading === undefined ? heading : (heading + 360) % 360,
+    moving,
   };
 }
 
@@ -78,24 +79,21 @@ export function smooth(o: SmoothOptions = {}): Smooth {
   const delay = () => o.delayMs ?? Math.min(SLOWEST_MS, Math.max(250, interval));
   const played = (t: number) => t - lag - delay();
 
-  function at(t = now()): Pose | undefined {
+  const at = (t = now()): Pose | undefined => {
     const time = played(t);
     const end = keys.at(-1);
     if (!end) return undefined;
     const next = keys.findIndex((key) => key.t > time);
     const b = keys[next];
     const a = keys[next - 1];
-    if (b)
-      return a
-        ? { ...between(a, b, (time - a.t) / (b.t - a.t)), moving: true }
-        : { ...between(b, b, 0), moving: keys.length > 1 };
+    if (b) return a ? between(a, b, (time - a.t) / (b.t - a.t), true) : between(b, b, 0, keys.length > 1);
     const ahead = Math.min(time - end.t, maxExtrapolateMs);
     const there = { ...end, lat: end.lat + speed.lat * ahead, lng: end.lng + speed.lng * ahead };
-    const moving = (speed.lat !== 0 || speed.lng !== 0) && ahead < maxExtrapolateMs;
-    return { ...between(there, there, 0), moving };
-  }
+    const moving = (!!speed.lat || !!speed.lng) && ahead < maxExtrapolateMs;
+    return between(there, there, 0, moving);
+  };
 
-  function push(p: Position): void {
+  const push = (p: Position): void => {
     const t = now();
     if (last && p.at <= last.at) return;
     const shown = at(t);
@@ -121,7 +119,7 @@ export function smooth(o: SmoothOptions = {}): Smooth {
     const glide = delay() / 2;
     keys = [{ ...shown, t: time }, ...keys.filter((key) => key.t > time + glide).slice(-KEPT)];
     keys.push({ t: Math.max(p.at, keys.at(-1)!.t + glide), lat, lng, heading });
-  }
+  };
 
   return { push, at };
 }

@@ -16,13 +16,14 @@ interface Socket {
 /** A WebSocket: the browser's, Node 22's, or the class given in the options. */
 export const webSocket: Transport = (url, events, o) => {
   const Class = (o.WebSocket ?? globalThis.WebSocket) as new (url: string, protocol: string) => Socket;
-  const socket = new Class(url, o.codec.protocol);
-  socket.binaryType = 'arraybuffer';
-  socket.onopen = events.open;
-  socket.onmessage = (e: { data: string | ArrayBuffer }) => events.data(e.data);
-  socket.onclose = (e: { code: number }) => events.close(e.code);
-  // An error is always followed by a close. The listener stays: `ws` throws errors nobody listens to.
-  socket.onerror = () => {};
+  const socket = Object.assign(new Class(url, o.codec.protocol), {
+    binaryType: 'arraybuffer',
+    onopen: events.open,
+    onmessage: (e: { data: string | ArrayBuffer }) => events.data(e.data),
+    onclose: (e: { code: number }) => events.close(e.code),
+    // An error is always followed by a close. The listener stays: `ws` throws errors nobody listens to.
+    onerror() {},
+  });
   return {
     send: (data) => socket.send(data),
     buffered: () => socket.bufferedAmount,

@@ -40,28 +40,28 @@ export function sse(s: SseOptions = {}): Transport {
     let pings: WirePing[] = [];
     let posting = false;
 
-    function lose(code: number): void {
+    const lose = (code: number): void => {
       drop();
       events.close(code);
-    }
+    };
 
-    function drop(): void {
+    const drop = (): void => {
       soon();
       silence();
       stream.abort();
-    }
+    };
 
     /** Throws at any refusal: the next stream says why it ends. */
-    async function post(at: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+    const post = async (at: string, body: unknown, signal?: AbortSignal): Promise<Response> => {
       const answer = await ask(new URL(at, to), { method: 'POST', body: JSON.stringify(body), signal });
-      if (answer.ok) return answer;
-      throw answer;
-    }
+      if (!answer.ok) throw answer;
+      return answer;
+    };
 
-    async function open(hello: Hello): Promise<void> {
+    const open = async (hello: Hello): Promise<void> => {
       stream.abort();
-      const mine = new AbortController();
-      stream = mine;
+      stream = new AbortController();
+      const mine = stream;
       began = 0;
       pings = [];
       if (!pieces) silence(heldUp, silentMs);
@@ -77,15 +77,15 @@ export function sse(s: SseOptions = {}): Transport {
         }
       } catch {}
       if (stream === mine) lose(1006);
-    }
+    };
 
-    function heldUp(): void {
+    const heldUp = (): void => {
       pieces = true;
       onDebug?.({ t: Date.now(), ev: 'held up' });
       events.open();
-    }
+    };
 
-    function take(event: string): void {
+    const take = (event: string): void => {
       const [, type, data] = event.match(EVENT) ?? [];
       if (!data) return;
       silence();
@@ -99,9 +99,9 @@ export function sse(s: SseOptions = {}): Transport {
         if (data.startsWith('{"t":"welcome"')) welcome = JSON.parse(data);
         events.data(data);
       }
-    }
+    };
 
-    async function sendPings(): Promise<void> {
+    const sendPings = async (): Promise<void> => {
       if (posting) return;
       posting = true;
       try {
@@ -115,7 +115,7 @@ export function sse(s: SseOptions = {}): Transport {
         lose(1006);
       }
       posting = false;
-    }
+    };
 
     soon(events.open);
     return {

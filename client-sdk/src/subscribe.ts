@@ -8,7 +8,7 @@ import { type Block, type Core, fault, type Message, type Part } from './wire.ts
 export interface Sink {
   /** Where to go on. */
   stand?(): Cursor | undefined;
-  watching(message: Message<'watching'>): void;
+  begin(message: Message<'watching'>): void;
   /** `more`: it is a part of a large channel, and the rest follows. */
   place(at: number, block: Block, more: boolean | undefined): void;
   /** False: it does not follow from what came before. */
@@ -18,117 +18,119 @@ export interface Sink {
    * the client closed. With a retryable error it is not over: what was shown before is not known to the gateway any more,
    * and is asked for again, since the backend may put it back.
    */
-  over(order?: Message<'closed'>['order'], error?: ClientError): void;
+  over(error?: ClientError, order?: Message<'closed'>['order']): void;
   /** The gateway was heard after a silence, or cannot be heard any more. */
   alive(): void;
 }
 
-export interface Subscription {
+export type Subscription = Part & {
   /** The number that names it on the wire. */
   readonly w: number;
   /** The channel's state is whole and what follows belongs to it. Undefined: it was not asked for on this link. */
   synced: boolean | undefined;
-  /** The client's `now()` when the gateway was last heard while this was synced. */
+  /** The client's `now()` when the gateway was last heard while this was synced, if it is not any more. */
   heardAt: number;
-  close(): void;
-}
+  /** Watched no longer. */
+  quit(): void;
+};
 
 /** One channel, watched over whatever links come and go: in every hello, and on this link at once. */
 export function subscribe(core: Core, channel: string, maxHz: number | undefined, sink: Sink): Subscription {
   const w = ++core.lastWatch;
   const retry = timer();
   let c: number | undefined;
-  /** The gateway has shown it. */
-  let known = false;
+  /** The gateway has shown it, or the app knows it from before. */
+  let known = !!sink.stand?.();
   /** Questions since something fitted. */
   let tries = 0;
   /** Times in a row that it was not known any more. */
   let missed = 0;
 
-  function request() {
+  /** Its state is not whole, or not known to be. Asked for after so many ms, or not at all. */
+  const wait = (ms?: number, asked?: false): void => {
+    if (sub.synced) sub.heardAt = core.heardAt;
+    sub.synced = asked;
+    retry(ms === undefined ? undefined : ask, ms);
+  };
+  const request = () => {
     // From here on events are ignored until the answer.
-    sub.synced = false;
-    retry(ask, ANSWER_MS);
+    wait(ANSWER_MS, false);
     return { w, channel, since: sink.stand?.(), maxHz };
-  }
+  };
 
-  function ask(): void {
-    core.send({ t: 'watch', ...request() });
-  }
+  const ask = () => core.say({ t: 'watch', ...request() });
 
   /** Asks for everything missed, on the same link; sooner or later, so that nothing wrong goes round in circles. */
-  function again(): void {
-    sub.synced = false;
-    if (tries++) retry(ask, jitter(tries - 2));
+  const again = (): void => {
+    if (tries++) wait(jitter(tries - 2), false);
     else ask();
-  }
+  };
 
-  function leave(): void {
-    sub.synced = false;
-    retry();
-    core.parts.delete(part);
-  }
+  const leave = (): void => {
+    wait();
+    core.parts.delete(sub);
+  };
 
-  function over(order?: Message<'closed'>['order'], error?: ClientError): void {
+  const over = (error?: ClientError, order?: Message<'closed'>['order']): void => {
     leave();
-    sink.over(order, error);
-  }
+    sink.over(error, order);
+  };
 
-  function refused({ code, message }: Message<'error'>): void {
-    const gone = code === 'not_found' && !!(known || sink.stand?.()) && ++missed < PATIENCE;
+  const refused = ({ code, message }: Message<'error'>): void => {
+    const gone = code === 'not_found' && known && ++missed < PATIENCE;
     const error = fault(code, 'denied', message, gone);
-    if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(undefined, error);
+    if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(error);
     tries ||= 1;
     again();
-    if (gone && missed === 1) sink.over(undefined, error);
-  }
-
-  function answered(m: Message<'watching'>): void {
-    retry();
-    c = m.c;
-    sub.synced = known = true;
-    sub.heardAt = core.heardAt;
-    missed = 0;
-    sink.watching(m);
-  }
-
-  const part: Part = (m) => {
-    if (sub.synced) sub.heardAt = core.heardAt;
-    if (m.t === 'positions') {
-      for (const block of m.b) if (block[0] === c) sink.place(m.at, block, m.more?.includes(c));
-    } else if (m.t === 'event') {
-      if (m.c !== c || !sub.synced) return;
-      if (sink.follow(m)) tries = 0;
-      else if (core.parts.has(part)) again();
-    } else if (m.t === 'beat') sink.alive();
-    else if (m.t === 'hello') {
-      c = undefined; // numbers are the session's
-      m.watch ??= [];
-      m.watch.push(request());
-    } else if (m.t === 'welcome') {
-      if (sub.synced === undefined) ask();
-    } else if (m.t === 'lost') {
-      retry();
-      sub.synced = undefined;
-      sink.alive();
-    } else if (m.t === 'bye') over();
-    else if ('w' in m && m.w === w) {
-      if (m.t === 'watching') answered(m);
-      else if (m.t === 'closed') over(m.order, m.reason === 'denied' ? fault(m.reason, 'denied') : undefined);
-      else if (m.of !== 'ack') refused(m);
-    }
+    if (gone && missed < 2) sink.over(error);
   };
 
   const sub: Subscription = {
     w,
     synced: undefined,
     heardAt: 0,
-    close() {
-      if (core.parts.has(part)) core.send({ t: 'unwatch', w });
+    quit() {
+      if (core.parts.has(sub)) core.say({ t: 'unwatch', w });
       leave();
     },
+    hello(m) {
+      c = undefined; // numbers are the session's
+      m.watch ??= [];
+      m.watch.push(request());
+    },
+    welcome() {
+      if (sub.synced === undefined) ask();
+    },
+    watching(m) {
+      retry();
+      c = m.c;
+      sub.synced = known = true;
+      missed = 0;
+      sink.begin(m);
+    },
+    positions(m) {
+      for (const block of m.b) if (block[0] === c) sink.place(m.at, block, m.more?.includes(c));
+    },
+    event(m) {
+      if (m.c !== c || !sub.synced) return;
+      if (sink.follow(m)) tries = 0;
+      else if (core.parts.has(sub)) again();
+    },
+    beat: sink.alive,
+    error(m) {
+      if (m.w && m.of !== 'ack') refused(m);
+    },
+    closed(m) {
+      over(m.reason === 'denied' ? fault('denied', 'denied') : undefined, m.order);
+    },
+    lost() {
+      wait();
+      sink.alive();
+    },
+    bye: () => over(),
   };
-  core.parts.add(part);
-  if (core.welcome) ask();
+
+  core.parts.add(sub);
+  if (core.greeting) ask();
   return sub;
 }

@@ -26,15 +26,20 @@ export type { GatewayMessage };
  */
 export type Word = GatewayMessage | Hello | { t: 'lost'; code?: number } | { t: 'bye' };
 
-/** Something that lives on a client over whatever links come and go: a watch, a rider. */
-export type Part = (word: Word) => void;
+/**
+ * Something that lives on a client over whatever links come and go: a watch, a rider. It has a method for each word that it
+ * cares for; with a `w` it does not hear what is said of other watches.
+ */
+export type Part = { readonly w?: number } & {
+  readonly [T in Word['t']]?: (word: Extract<Word, { t: T }>) => void;
+};
 
 /** The client as the roles see it. */
 export interface Core extends Client {
   info: Info;
   readonly parts: Set<Part>;
   /** Of the live link; undefined while there is none. */
-  welcome: Message<'welcome'> | undefined;
+  greeting: Message<'welcome'> | undefined;
   /** `now()` when the last frame of the live link arrived. */
   heardAt: number;
   /** Of the frame that is being handled: bytes, or UTF-16 units. */
@@ -42,13 +47,17 @@ export interface Core extends Client {
   /** The gateway's clock minus this device's, ms. Wall clock on purpose: it goes on while the device sleeps. */
   skew: number;
   /** Newest measured round trip, ms. */
-  rttMs?: number;
+  roundTrip?: number;
   /** The highest number given to a watch of this client. */
   lastWatch: number;
   /** Does nothing without a live link. */
-  send(message: ClientMessage): unknown;
-  buffered(): number;
+  say(message: ClientMessage): unknown;
+  /** Bytes handed over and not yet on the network. */
+  backlog(): number;
 }
+
+/** What the app may only read, as its owner has it. */
+export type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** An error for the app; without a message it says reason and code. */
 export function fault(

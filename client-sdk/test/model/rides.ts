@@ -82,7 +82,7 @@ export async function rides(sdk: Sdk, steps: readonly Step[]): Promise<void> {
     const numbers = new Numbers();
     world.gateway.sees = (m) => {
       if (m.t !== 'ping') return;
-      const { session } = (world.client as Core).welcome!.rider!;
+      const { session } = (world.client as Core).greeting!.rider!;
       world.check(() => numbers.look(session, m.pings));
     };
     let stored: readonly unknown[] = [];
