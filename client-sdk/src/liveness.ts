@@ -15,8 +15,8 @@ export interface Liveness {
  */
 export function liveness(core: Core, dead: () => void): Liveness {
   const silence = timer();
-  /** Longest silence expected, ms. */
-  let limit: number;
+  /** Longest silence expected, ms; 0 before a welcome said so: until then the dial's own deadline counts. */
+  let limit = 0;
   let askedAt: number | undefined;
 
   const ask = (): void => {
@@ -51,7 +51,7 @@ export function liveness(core: Core, dead: () => void): Liveness {
       if ('heartbeat' in m) limit = 2.5 * m.heartbeat;
       askedAt = undefined;
       core.heardAt = core.now();
-      silence(ask, limit);
+      if (limit) silence(ask, limit);
     },
   };
 }

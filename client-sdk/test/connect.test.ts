@@ -54,6 +54,18 @@ describe('dialling', () => {
     },
   );
 
+  it('gives a link that speaks before its welcome all of those 10 s', async () => {
+    const r = rig();
+    await settle();
+    const { link } = r;
+    link.open();
+    link.give({ t: 'error', code: 'degraded', message: 'late' });
+    await settle(9_999);
+    expect(r.link).toBe(link);
+    await settle(1);
+    expect(r.client.info).toMatchObject({ state: 'waiting', reason: 'timeout' });
+  });
+
   it('ignores everything a link says after it was given up', async () => {
     const r = rig();
     await settle();

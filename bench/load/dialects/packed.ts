@@ -1,6 +1,5 @@
 /** Ridecast with packed positions (PROTOCOL.md, section 10), as the SDK's binary entry asks for them. */
-import { unpacker } from '../../../client-sdk/src/packed.ts';
-import { msgpackCodec } from '../../../src/protocol/codec.ts';
+import { msgpack } from '../../../client-sdk/src/msgpack.ts';
 import type { GatewayMessages } from '../../../src/protocol/messages.ts';
 import { Bits } from '../bits.ts';
 import type { Crowd, Dialect, Eye } from '../dialect.ts';
@@ -71,11 +70,16 @@ function introduce(buffer: Buffer, from: number, to: number, eye: Eye): void {
 
 /** Every message of the socket that has positions passes here: each is told against those before it. */
 function read(buffer: Buffer, from: number, to: number, eye: Eye): Read {
-  eye.decode ??= unpacker((bytes) => msgpackCodec.decode(bytes)).read;
+  eye.decode ??= decoder();
   const message = eye.decode(buffer.subarray(from, to)) as Read;
   const blocks = message.b ?? (message.block === undefined ? [] : [message.block]);
   for (const block of blocks) for (const [ref, rider] of block[3] ?? []) eye.refs.set(ref, numberIn(rider));
   return message;
+}
+
+function decoder(): (bytes: Uint8Array) => unknown {
+  const { decode } = msgpack();
+  return (bytes) => decode(new Uint8Array(bytes).buffer);
 }
 
 type Read = Partial<Pick<GatewayMessages['positions'], 'b'> & Pick<GatewayMessages['watching'], 'block'>>;
