@@ -21,7 +21,7 @@ one core, the load (and Redis) on another.
   --traces FILE    recorded traces, for the row that needs them
   --json FILE      all figures of all runs
   --from A,B       such files instead of new runs; of several results of a row the last counts
-  --page FILE      also writes the results as a page of Markdown
+  --page FILE      also writes the results as a page of Markdown; rows that were not run stay on it as they are
   --list           what there is
   --help           this text
 
@@ -106,7 +106,10 @@ async function main(): Promise<number> {
   const chosen = choose(only);
   const results = from === undefined ? await playAll(chosen, values) : readResults(from);
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 1)}\n`);
-  if (page !== undefined) writeFileSync(page, formatPage(results, rows, noteOn));
+  if (page !== undefined) {
+    const before = existsSync(page) ? readFileSync(page, 'utf8') : '';
+    writeFileSync(page, formatPage(results, rows, noteOn, before));
+  }
   return 0;
 }
 

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { doubtsOf } from '../bench/doubts.ts';
 import { isNoisy, ratios, summarize } from '../bench/figures.ts';
+import { formatPage } from '../bench/page.ts';
 import { turns } from '../bench/play.ts';
 import type { Result } from '../bench/report.ts';
+import { rows } from '../bench/rows/index.ts';
 // @ts-expect-error the scripts are plain JavaScript, without types
 import { setup } from '../scripts/setup.mjs';
 
@@ -55,6 +57,16 @@ describe('a quick run', () => {
     expect(named).toBe(true);
     expect(page).toContain('| Ridecast + Redis |');
     expect(page).toContain('Not run: `capacity`');
+  });
+
+  it('leaves on the page what was not run anew', () => {
+    const only = (name: string) => results.filter(({ row }) => row === name);
+    const first = formatPage(only('notifications'), rows, () => 'A note of then.', '');
+    const second = formatPage(only('zone-map'), rows, () => 'A note of now.', first);
+    expect(first).toContain('`zone-map`');
+    for (const text of ['A note of then.', 'A note of now.', '| Ridecast + Redis |', '| raw tick frame |'])
+      expect(second.split(text)).toHaveLength(2);
+    expect(formatPage([], rows, () => '', second)).toBe(second);
   });
 });
 
