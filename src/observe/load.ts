@@ -19,8 +19,6 @@ const MAX_FACTOR = 16;
 const BUSY_WINDOWS = 2;
 /** Windows that are calm or easy together, and windows between steps back: a burst is not over after its first pause. */
 const CALM_WINDOWS = 4;
-/** The most windows that are looked at together. */
-const MOST_WINDOWS = 2 * MAX_FACTOR;
 /** Easy windows before a trial: so many at first, and at most when trials failed. */
 const TRIAL_WINDOWS = 8;
 const MAX_TRIAL_WINDOWS = 128;
@@ -38,7 +36,7 @@ export class Load {
   utilization = 0;
   private readonly read: (since?: EventLoopUtilization) => EventLoopUtilization;
   private before: EventLoopUtilization;
-  /** The last MOST_WINDOWS of them, newest first. */
+  /** The last MAX_FACTOR of them, newest first: no more are looked at together. */
   private windows: Window[] = [];
   private easy = 0;
   private sinceStep = 0;
@@ -59,7 +57,7 @@ export class Load {
     const now = this.read();
     const { active, idle } = this.before;
     this.windows.unshift({ active: now.active - active, idle: now.idle - idle });
-    this.windows.length = Math.min(this.windows.length, MOST_WINDOWS);
+    this.windows.length = Math.min(this.windows.length, MAX_FACTOR);
     this.before = now;
     this.utilization = this.share(1);
     this.sinceStep++;

@@ -7,8 +7,9 @@ import { numberIn } from '../dialect.ts';
 import { Walk } from '../walk.ts';
 import { BLOCKS_AT, isPositions, type RidecastOptions, ridecastDialect } from './ridecast.ts';
 
-/** The first byte of a frame with more than one block. */
+/** The first byte of a frame of several channels. */
 const MANY = 193;
+const TWO = 'nobody watches two channels here';
 
 const bits = new Bits();
 const walk = new Walk();
@@ -19,32 +20,18 @@ export function packedDialect(options: RidecastOptions, crowd: Crowd): Dialect {
 
 function count(buffer: Buffer, from: number, to: number): number {
   const first = buffer[from]!;
-  if (first === MANY) return countMany(buffer, from);
+  if (first === MANY) throw new Error(TWO);
   if (first > 127) return countWhole(buffer, from, to);
   bits.start(buffer, from).bit();
   bits.number(6);
   return rowsAt(buffer, bits.byte());
 }
 
-function countMany(buffer: Buffer, from: number): number {
-  let positions = 0;
-  let at = from + 1;
-  bits.start(buffer, at).number(6);
-  for (let blocks = bits.number(0) + 1; blocks > 0; blocks--) {
-    bits.number(0);
-    const length = bits.number(7);
-    at = bits.byte();
-    positions += rowsAt(buffer, at);
-    bits.start(buffer, at + length);
-  }
-  return positions;
-}
-
 /** A frame in MessagePack, whose block has packed rows in it. */
 function countWhole(buffer: Buffer, from: number, to: number): number {
   if (!isPositions(buffer, from, to)) return 0;
   walk.start(buffer, from + BLOCKS_AT);
-  if (walk.enter() !== 1) throw new Error('nobody watches two channels here');
+  if (walk.enter() !== 1) throw new Error(TWO);
   walk.enter();
   walk.number();
   walk.number();
