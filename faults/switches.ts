@@ -5,7 +5,7 @@ import { missedSince } from '../src/backbone/log.ts';
 import { Connection } from '../src/backbone/redis/connection.ts';
 import type { Store } from '../src/backbone/store.ts';
 import type { Config } from '../src/config.ts';
-import { Outbox, type Socket } from '../src/edge/outbox.ts';
+import { Outbox } from '../src/edge/outbox.ts';
 import { Session } from '../src/edge/session.ts';
 import { Hub } from '../src/fanout/hub.ts';
 import { OrderLog } from '../src/fanout/order-log.ts';
@@ -167,10 +167,9 @@ export const switches = {
         deliver.call(this, name, payload);
       };
       const { read } = Session.prototype;
-      Session.prototype.read = function (bytes) {
-        const { socket } = this as unknown as { socket: Socket };
-        uncaught(() => socket.codec.decode(bytes));
-        read.call(this, bytes);
+      Session.prototype.read = function (bytes, codec) {
+        uncaught(() => codec.decode(bytes));
+        read.call(this, bytes, codec);
       };
     },
   },

@@ -216,10 +216,7 @@ function publicServer(base: Base, core: Core, { sessions, files, routes }: Doors
   addRoutes(server, [...api, ...routes], answers(base));
 
   const subjects = new Limits(config.maxSessionsPerSubject);
-  const backlog = new Backlog<Session>(
-    (session, frame) => session.read(frame),
-    () => counts.shed++,
-  );
+  const backlog = new Backlog<Session>(() => counts.shed++);
   const node = config.nodeId;
   const revoked = (grant: Grant) => revocations.has(grant);
   const sessionParts = { auth, hub, ingest, counts, subjects, node, now, config, load, backlog, revoked };

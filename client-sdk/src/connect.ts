@@ -7,7 +7,18 @@ import { liveness } from './liveness.ts';
 import { page } from './page.ts';
 import { webSocket } from './socket.ts';
 import { timer } from './timer.ts';
-import type { Client, ClientError, ClientEvents, Codec, Link, Off, Options, Reason, State } from './types.ts';
+import type {
+  Around,
+  Client,
+  ClientError,
+  ClientEvents,
+  Codec,
+  Link,
+  Off,
+  Options,
+  Reason,
+  State,
+} from './types.ts';
 import { type ClientMessage, type Core, fault, type GatewayMessage, type Hello, type Word } from './wire.ts';
 
 const json: Codec = {
@@ -36,8 +47,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   let liveAt = 0;
   /** Lost links and failed dials since a link was healthy. */
   let losses = 0;
-  let hidden = false;
-  let offline = false;
+  let around: Around = {};
   let paused = false;
 
   const close = () => finish();
@@ -78,7 +88,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
   const getToken = credentials(core, o.token, (error) => fail(0, 'auth', error));
   credit(core);
 
-  const resting = () => paused || (hidden && !o.background);
+  const resting = () => paused || (around.hidden && !o.background);
 
   const debug = (ev: string, data: unknown) => o.onDebug?.({ t: Date.now(), ev, data });
 
@@ -207,7 +217,7 @@ export function connect(url: string | (() => string | Promise<string>), options:
     if (core.info.state === 'closed') return;
     if (resting()) return set('suspended', paused ? 'user' : 'hidden');
     next(begin, ms);
-    set(offline ? 'offline' : 'waiting', reason, Date.now() + ms);
+    set(around.offline ? 'offline' : 'waiting', reason, Date.now() + ms);
   };
 
   const suspend = (): void => {
@@ -236,18 +246,13 @@ export function connect(url: string | (() => string | Promise<string>), options:
     mute();
   };
 
-  const stopEnv = (o.env ?? page)((signal) => {
-    if (signal === 'hide' || signal === 'freeze') {
-      hidden = true;
-      if (o.background) return;
-      if (signal === 'freeze') return suspend();
-      return hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
-    }
-    if (signal === 'show') {
-      hidden = false;
-      hiding();
-    } else offline = signal === 'offline';
-    if (!offline || core.greeting) wake();
+  const stopEnv = (o.env ?? page)((now) => {
+    around = now;
+    hiding();
+    if (!resting()) {
+      if (!now.offline || core.greeting) wake();
+    } else if (now.frozen) suspend();
+    else hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
   });
 
   void begin();

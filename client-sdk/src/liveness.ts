@@ -46,7 +46,7 @@ export function liveness(core: Core, dead: () => void): Liveness {
       if ('now' in m) {
         if (askedAt !== undefined) core.roundTrip = performance.now() - askedAt;
         // Asked or not: either clock may have been set. A beat that was late is corrected by the next.
-        core.skew = m.now + (core.roundTrip ?? 0) / 2 - Date.now();
+        core.skew = Math.round(m.now + (core.roundTrip ?? 0) / 2 - Date.now());
       }
       if ('heartbeat' in m) limit = 2.5 * m.heartbeat;
       askedAt = undefined;

@@ -1,12 +1,13 @@
 /** @ridecast/client/msgpack: the binary codec, with packed positions where the gateway grants them. */
 import { unpacker } from './packed.ts';
 import type { Codec } from './types.ts';
-import type { ClientMessage } from './wire.ts';
+import type { ClientMessage, WirePing } from './wire.ts';
 
 /**
  * MessagePack and packed positions: `connect(url, { token, codec: msgpack() })`. A tenth of the bytes, the same messages;
- * positions are up to 63 ms and 1 degree of heading off what JSON says. It keeps what it was told, so every client gets one of
- * its own. `decode` throws on what is cut off or not of the gateway.
+ * positions are up to 63 ms and 1 degree of heading off what JSON says. Pings are packed, too; what else a client says is rare,
+ * and stays JSON. It keeps what it was told, so every client gets one of its own. `decode` throws on what is cut off or not of
+ * the gateway.
  */
 export function msgpack(): Codec {
   const { understand, forget } = unpacker(unpack);
@@ -15,52 +16,25 @@ export function msgpack(): Codec {
     encode(frame) {
       const m = frame as ClientMessage;
       if (m.t === 'unwatch') forget(m.w);
-      return pack(m.t === 'hello' ? { ...m, packed: true } : m);
+      if (m.t === 'ping') return new Uint8Array(new Int32Array([0, ...m.pings.flatMap(words)]).buffer);
+      return JSON.stringify(m.t === 'hello' ? { ...m, packed: true } : m);
     },
     decode: (data) => understand(new Uint8Array(data as ArrayBuffer)),
   };
 }
 
-/** MessagePack of what a client says: numbers and lengths in few forms, which every reader knows. */
-function pack(value: unknown): Uint8Array {
-  const out: number[] = [];
-
-  const uint32 = (type: number, n: number): void => {
-    out.push(type, n >>> 24, (n >> 16) & 255, (n >> 8) & 255, n & 255);
-  };
-
-  /** The head of what has a length: in the type if it is below `most`. */
-  const head = (short: number, most: number, type: number, n: number): void => {
-    if (n < most) out.push(short | n);
-    else uint32(type, n);
-  };
-
-  const any = (v: unknown): void => {
-    if (v == null) out.push(0xc0);
-    else if (typeof v === 'boolean') out.push(v ? 0xc3 : 0xc2);
-    else if (typeof v === 'number') {
-      if (v >>> 0 === v) head(0, 128, 0xce, v);
-      else out.push(0xcb, ...new Uint8Array(new Float64Array([v]).buffer).reverse());
-    } else if (typeof v === 'string') {
-      const bytes = new TextEncoder().encode(v);
-      head(0xa0, 32, 0xdb, bytes.length);
-      for (const byte of bytes) out.push(byte);
-    } else if (Array.isArray(v)) {
-      head(0x90, 16, 0xdd, v.length);
-      v.forEach(any);
-    } else {
-      const entries = Object.entries(v).filter(([, item]) => item !== undefined);
-      head(0x80, 16, 0xdf, entries.length);
-      for (const entry of entries) entry.forEach(any);
-    }
-  };
-
-  any(value);
-  return new Uint8Array(out);
-}
+/** A ping in words of 32 bits, which cut off what is left of the point: millionths, hundredths, and 0 (NaN) where nothing is known. */
+const words = ({ seq, at, mocked, lat, lng, heading, speed, accuracy, battery }: WirePing) => [
+  seq,
+  at! / 1000,
+  (at! % 1000) + (mocked ? 1024 : 0),
+  lat * 1e6,
+  lng * 1e6,
+  ...[heading, speed, accuracy, battery].map((known) => known! * 100 + 1.5),
+];
 
 /**
- * The opposite, of all that a gateway writes. That is without signed integers of 64 bits, floats of 32 and extensions: their
+ * Reads all that a gateway writes in MessagePack. That is without signed integers of 64 bits, floats of 32 and extensions: their
  * types come out as sizes that no frame has.
  */
 function unpack(bytes: Uint8Array): unknown {

@@ -29,14 +29,16 @@ export function onEarth(ping: Partial<Ping> | null | undefined): boolean {
 // What phones say when they do not know: null, NaN, -1. One such field would cost the whole frame.
 const UP_TO = { heading: 360, speed: 1000, accuracy: 1e6, battery: 1 } as const;
 
-/** The ping with only what is known. */
+/** The ping with only what is known, and no digits that say nothing: phones tell a place to the width of an atom. */
 export function clean(ping: Ping, now: number): Waiting['fix'] {
   const { lat, lng, at, mocked } = ping;
-  const known: Waiting['fix'] = { lat, lng, at: at && at > 0 ? at : now };
+  const known: Waiting['fix'] = { lat: round(lat), lng: round(lng), at: at && at > 0 ? at : now };
   if (mocked) known.mocked = true;
   for (const key of Object.keys(UP_TO) as (keyof typeof UP_TO)[]) {
     const value = ping[key];
-    if (typeof value === 'number' && value >= 0 && value <= UP_TO[key]) known[key] = value;
+    if (typeof value === 'number' && value >= 0 && value <= UP_TO[key]) known[key] = round(value);
   }
   return known;
 }
+
+const round = (value: number) => Math.round(value * 1e6) / 1e6;

@@ -23,21 +23,24 @@ export interface ReactNativeModules {
  * (not with `background: true`), one that comes back, or has a network again, is live at once.
  */
 export function reactNative({ AppState, NetInfo }: ReactNativeModules): Env {
-  return (signal) => {
-    // `inactive` is iOS for a call or the task switcher: it may be seen again in a moment.
-    const look = (state?: string | null) =>
-      state === 'background' ? signal('hide') : state === 'active' && signal('show');
+  return (tell) => {
+    let hidden = AppState.currentState === 'background';
     /** The kind of network; none: ''. Unknown until it is told. */
     let network: string | undefined;
-    const app = AppState.addEventListener('change', look);
+    const say = () => tell({ hidden, offline: network === '' });
+    const app = AppState.addEventListener('change', (state) => {
+      // iOS for a call or the task switcher: it may be seen again in a moment.
+      if (state === 'inactive') return;
+      hidden = state === 'background';
+      say();
+    });
     const net = NetInfo?.addEventListener(({ type, isConnected }) => {
       const now = isConnected ? type : '';
       if (isConnected === null || now === network) return;
-      if (!now) signal('offline');
-      else if (network !== undefined) signal(network ? 'network-changed' : 'online');
       network = now;
+      say();
     });
-    if (AppState.currentState === 'background') signal('hide');
+    if (hidden) say();
     return () => {
       app.remove();
       net?.();

@@ -73,10 +73,17 @@ export interface TransportOptions extends Options {
   webSocket: Transport;
 }
 
-export type Signal = 'hide' | 'show' | 'freeze' | 'online' | 'offline' | 'network-changed';
+/** What is so around the app. What is left out is not so. */
+export interface Around {
+  /** Nobody sees it. */
+  readonly hidden?: boolean;
+  /** It is frozen with its next breath, and hidden: the link is let go at once. */
+  readonly frozen?: boolean;
+  readonly offline?: boolean;
+}
 
-/** Tells what happens around the app: page visibility, network. */
-export type Env = (signal: (event: Signal) => void) => Off;
+/** Tells what is so around the app, anew whenever something changed, be it one network for another. */
+export type Env = (tell: (around: Around) => void) => Off;
 
 export type WebSocketClass = new (url: string, protocols?: string | string[]) => unknown;
 

@@ -424,7 +424,7 @@ describe('the page', () => {
   it('lets go 30 s after it was hidden, does not dial while hidden, and dials within 300 ms of being shown', async () => {
     const r = rig();
     const link = await r.welcome();
-    r.gateway.signal('hide');
+    r.gateway.happens('hide');
     await settle(29_999);
     expect(r.client.info.state).toBe('live');
     await settle(1);
@@ -432,7 +432,7 @@ describe('the page', () => {
     expect(link.dropped).toBe(1000);
     await settle(3_600_000);
     expect(r.gateway.links).toHaveLength(1);
-    r.gateway.signal('show');
+    r.gateway.happens('show');
     await settle(300);
     expect(r.gateway.links).toHaveLength(2);
   });
@@ -441,7 +441,7 @@ describe('the page', () => {
     for (const background of [false, true]) {
       const r = rig({ background });
       await r.welcome();
-      r.gateway.signal('hide');
+      r.gateway.happens('hide');
       r.link.close(1006);
       await settle(3_600_000);
       expect(r.gateway.links.length > 1).toBe(background);
@@ -451,10 +451,10 @@ describe('the page', () => {
 
   it.each(['show', 'online', 'network-changed'] as const)(
     'probes a live link at %s, with 3 s to answer',
-    async (signal) => {
+    async (happening) => {
       const r = rig();
       const link = await r.welcome();
-      r.gateway.signal(signal);
+      r.gateway.happens(happening);
       expect(link.of('beat')).toHaveLength(1);
       await settle(3000);
       expect(link.dropped).toBe(0);
@@ -464,7 +464,7 @@ describe('the page', () => {
   it('measures the round trip of a probe', async () => {
     const r = rig();
     const link = await r.welcome();
-    r.gateway.signal('show');
+    r.gateway.happens('show');
     await settle(80);
     link.give({ t: 'beat', now: Date.now() - 40 + 5000 });
     expect(r.client.now() - Date.now()).toBe(5000);
@@ -476,9 +476,9 @@ describe('the page', () => {
       await settle(30_000);
       r.link.close(1006);
     }
-    r.gateway.signal('offline');
+    r.gateway.happens('offline');
     const dials = r.gateway.links.length;
-    r.gateway.signal('online');
+    r.gateway.happens('online');
     await settle(300);
     expect(r.gateway.links).toHaveLength(dials + 1);
     expect(r.client.info.attempt).toBe(0);
@@ -487,7 +487,7 @@ describe('the page', () => {
   it('says offline while the device does', async () => {
     const r = rig();
     await r.welcome();
-    r.gateway.signal('offline');
+    r.gateway.happens('offline');
     await settle(3000);
     expect(r.client.info.state).toBe('offline');
   });
@@ -498,7 +498,7 @@ describe('the page', () => {
     r.client.pause();
     await settle(600_000);
     expect(r.client.info).toMatchObject({ state: 'suspended', reason: 'user' });
-    r.gateway.signal('online');
+    r.gateway.happens('online');
     await settle(600_000);
     expect(r.gateway.links).toHaveLength(1);
     r.client.resume();
@@ -546,7 +546,7 @@ describe('close', () => {
     const r = rig();
     await r.welcome();
     r.client.close();
-    r.gateway.signal('show');
+    r.gateway.happens('show');
     r.client.resume();
     await settle(600_000);
     expect(r.client.info).toMatchObject({ state: 'closed', reason: 'user' });

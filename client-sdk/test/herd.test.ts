@@ -28,7 +28,7 @@ async function dialsAfterRestart(
     connect('wss://gateway.test/v1/ws', {
       token: 'tok',
       codec: asIs,
-      env: gateway.env,
+      env: gateway.surroundings.env,
       transport(...args) {
         if (Date.now() >= restartedAt) {
           const bin = Math.floor((Date.now() - restartedAt) / BIN_MS);
@@ -76,7 +76,7 @@ it('ten thousand links leave nothing behind', async () => {
   const client = connect('wss://gateway.test/v1/ws', {
     token: async () => 'tok',
     codec: asIs,
-    env: gateway.env,
+    env: gateway.surroundings.env,
     transport: gateway.transport,
   });
   watchOrder(client, '42');
@@ -95,11 +95,11 @@ it('ten thousand links leave nothing behind', async () => {
     return process.memoryUsage().heapUsed;
   };
   const before = await reconnect(1000);
-  const listeners = gateway.signals.size;
+  const listeners = gateway.surroundings.listeners.size;
   const pending = time.pending;
   const after = await reconnect(10_000);
   expect(fleet.snapshot?.size).toBeGreaterThan(0);
-  expect([gateway.signals.size, time.pending]).toEqual([listeners, pending]);
+  expect([gateway.surroundings.listeners.size, time.pending]).toEqual([listeners, pending]);
   // A closure per link would be megabytes.
   expect(after - before).toBeLessThan(500_000);
   client.close();

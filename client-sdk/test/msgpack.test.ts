@@ -1,7 +1,7 @@
 /** The binary entry: MessagePack of its own, and what becomes of a client whose frames are cut off. Packed rows: test/packed.test.ts. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { pack, unpack } from '../../src/protocol/codec.ts';
+import { pack } from '../../src/protocol/codec.ts';
 import { Packer } from '../../src/protocol/packed.ts';
 import { show } from '../../src/protocol/packed-history.ts';
 import { msgpack } from '../src/msgpack.ts';
@@ -33,31 +33,23 @@ const { value } = fc.letrec((tie) => ({
   map: fc.dictionary(text, tie('value'), { maxKeys: 20 }),
 }));
 
-it('writes what a gateway reads, and reads what it writes', () => {
+it('reads what a gateway writes', () => {
   fc.assert(
     fc.property(value, (data) => {
-      const codec = msgpack();
-      expect(unpack(codec.encode({ t: 'watch', data, not: undefined }) as Uint8Array)).toEqual({
-        t: 'watch',
-        data,
-      });
-      expect(codec.decode(buffer(pack({ t: 'event', data })))).toEqual({ t: 'event', data });
+      expect(msgpack().decode(buffer(pack({ t: 'event', data })))).toEqual({ t: 'event', data });
     }),
   );
 });
 
-it('reads and writes what is long', () => {
-  const codec = msgpack();
-  for (const data of ['é'.repeat(40_000), Array.from({ length: 70_000 }, (_, i) => i), 'x'.repeat(70_000)]) {
-    expect(unpack(codec.encode({ t: 'x', data }) as Uint8Array)).toEqual({ t: 'x', data });
-    expect(codec.decode(buffer(pack({ t: 'x', data })))).toEqual({ t: 'x', data });
-  }
+it('reads what is long', () => {
+  for (const data of ['é'.repeat(40_000), Array.from({ length: 70_000 }, (_, i) => i), 'x'.repeat(70_000)])
+    expect(msgpack().decode(buffer(pack({ t: 'x', data })))).toEqual({ t: 'x', data });
 });
 
 it('asks for packed positions, and for nothing else that an app did not say', () => {
   const hello: ClientMessage = { t: 'hello', token: 'tok', watch: [{ w: 1, channel: 'zone:7' }] };
-  expect(unpack(msgpack().encode(hello) as Uint8Array)).toEqual({ ...hello, packed: true });
-  expect(unpack(msgpack().encode({ t: 'beat' }) as Uint8Array)).toEqual({ t: 'beat' });
+  expect(JSON.parse(msgpack().encode(hello) as string)).toEqual({ ...hello, packed: true });
+  expect(msgpack().encode({ t: 'beat' })).toBe('{"t":"beat"}');
 });
 
 /** The frames of a session: three riders of a zone and two orders, some moves, some that leave. */

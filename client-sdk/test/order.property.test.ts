@@ -27,7 +27,7 @@ function answer(w: number, since: number | undefined, top: number, shown: number
 
 async function relink(r: Rig) {
   r.link.close(1006);
-  r.gateway.signal('online');
+  r.gateway.happens('online');
   await settle(300);
   await r.welcome();
 }

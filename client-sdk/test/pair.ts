@@ -1,8 +1,9 @@
 /** The gateway's end of the wire, in memory: every link the SDK opens, what it sent, and what to answer. */
 import { afterEach, beforeEach, vi } from 'vitest';
 import { connect } from '../src/connect.ts';
-import type { Client, LinkEvents, Options, Signal, Transport } from '../src/types.ts';
+import type { Client, LinkEvents, Options, Transport } from '../src/types.ts';
 import type { Block, ClientMessage, GatewayMessage, Message, PositionTuple, WireOrder } from '../src/wire.ts';
+import { type Happening, Surroundings } from './surroundings.ts';
 
 export type Sent = ClientMessage;
 export type SentOf<T extends Sent['t']> = Extract<Sent, { t: T }>;
@@ -26,12 +27,12 @@ export interface FakeGateway {
   readonly link: FakeLink;
   readonly transport: Transport;
   readonly env: NonNullable<Options['env']>;
-  signal(event: Signal): void;
+  happens(what: Happening): void;
 }
 
 export function fakeGateway(): FakeGateway {
   const links: FakeLink[] = [];
-  const signals = new Set<(event: Signal) => void>();
+  const surroundings = new Surroundings();
   return {
     links,
     get link() {
@@ -50,13 +51,8 @@ export function fakeGateway(): FakeGateway {
         },
       };
     },
-    env(signal) {
-      signals.add(signal);
-      return () => signals.delete(signal);
-    },
-    signal(event) {
-      for (const signal of signals) signal(event);
-    },
+    env: surroundings.env,
+    happens: (what) => surroundings.happens(what),
   };
 }
 

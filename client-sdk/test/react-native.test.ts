@@ -1,6 +1,7 @@
 /** What an app's state and its network tell the SDK. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ReactNativeModules, reactNative } from '../src/react-native.ts';
+import type { Around } from '../src/types.ts';
 import { rig, settle, stillTime } from './pair.ts';
 
 stillTime();
@@ -36,23 +37,23 @@ function device(currentState = 'active', first: [string, boolean | null] = ['wif
   };
 }
 
-let said: string[];
+let said: Around[];
 beforeEach(() => {
   said = [];
 });
-const listen = (modules: ReactNativeModules) => reactNative(modules)((signal) => said.push(signal));
+const listen = (modules: ReactNativeModules) => reactNative(modules)((around) => said.push(around));
 
 describe('the app', () => {
   it('in the background is hidden, back in front it is shown, and a call that lies over it is neither', () => {
     const phone = device();
-    listen(phone);
+    listen({ AppState: phone.AppState });
     for (const state of ['inactive', 'background', 'active', 'inactive', 'active']) phone.app(state);
-    expect(said).toEqual(['hide', 'show', 'show']);
+    expect(said.map(({ hidden }) => hidden)).toEqual([true, false, false]);
   });
 
   it('that was started in the background is hidden from the beginning', () => {
-    listen(device('background'));
-    expect(said).toEqual(['hide']);
+    listen({ AppState: device('background').AppState });
+    expect(said).toMatchObject([{ hidden: true }]);
   });
 
   it('suspends in the background, and is live soon after it is back', async () => {
@@ -72,27 +73,28 @@ describe('the app', () => {
 });
 
 describe('the network', () => {
-  it('that is there at first is no news', () => {
-    listen(device());
+  it('is not said to be missing while it is not known', () => {
     listen(device('active', ['unknown', null]));
     expect(said).toEqual([]);
+    listen(device());
+    expect(said).toEqual([{ hidden: false, offline: false }]);
   });
 
   it('tells when it goes, comes, and becomes another', () => {
     const phone = device();
     const off = listen(phone);
     for (const type of ['wifi', 'cellular', 'none', 'none', 'cellular']) phone.net(type);
-    expect(said).toEqual(['network-changed', 'offline', 'online']);
+    expect(said.map(({ offline }) => offline)).toEqual([false, false, true, false]);
     off();
     phone.net('none');
-    expect(said.length).toBe(3);
+    expect(said.length).toBe(4);
   });
 
   it('that is missing at first is told', () => {
     const phone = device('active', ['none', false]);
     listen(phone);
     phone.net('wifi');
-    expect(said).toEqual(['offline', 'online']);
+    expect(said.map(({ offline }) => offline)).toEqual([true, false]);
   });
 
   it('need not be known', () => {

@@ -229,7 +229,7 @@ describe('a question', () => {
     const { r } = await watched();
     r.link.give(event(6), { t: 'error', code: 'unavailable', message: '', w: 1 });
     r.link.close(1006);
-    r.gateway.signal('online');
+    r.gateway.happens('online');
     await settle(300);
     const link = await r.welcome();
     await settle(2000);

@@ -48,6 +48,31 @@ describe('numbering', () => {
     expect(me.queued).toBe(0);
   });
 
+  it('sends no digits that say nothing: a ping is below 130 bytes, whatever a phone tells', async () => {
+    const { r, me } = riding();
+    await r.welcome({ ...granted(500), now: Date.now() - 12.345 });
+    const [lat, lng, at] = [52.51630812345679, 13.37770298765432, Date.now()];
+    me.push({
+      lat,
+      lng,
+      at,
+      heading: 123.456787109375,
+      speed: 5.230000019073486,
+      accuracy: 8.123000144958496,
+    });
+    const [ping] = sent(r);
+    expect(ping).toEqual({
+      lat: 52.516308,
+      lng: 13.377703,
+      at: at - 12,
+      heading: 123.456787,
+      speed: 5.23,
+      accuracy: 8.123,
+      seq: 1,
+    });
+    expect(JSON.stringify(ping).length).toBeLessThan(130);
+  });
+
   it('goes on over reconnects in the same session and sends the un-acknowledged with the same number', async () => {
     const { r, me } = riding();
     await r.welcome(granted(500));

@@ -162,8 +162,8 @@ describe('a stream', () => {
   it('answers a probe: a stream that is gone without a word is found out', async () => {
     let wake = () => {};
     const client = dial(gateway.url, 'customer', 'ann', {
-      env(signal) {
-        wake = () => signal('show');
+      env(tell) {
+        wake = () => tell({});
         return () => {};
       },
     });

@@ -1,3 +1,5 @@
+import { arePackedPings } from '../protocol/packed-pings.ts';
+
 /** Frames read in one turn: some milliseconds. */
 const SLICE = 128;
 
@@ -8,29 +10,24 @@ const SLICE = 128;
  */
 export class Backlog<Sender> {
   /** In the order in which they are due, `performance.now()`. */
-  private readonly frames = new Map<Sender, { frame: Uint8Array; readonly due: number }>();
-  private readonly read: (sender: Sender, frame: Uint8Array) => void;
+  private readonly frames = new Map<Sender, { read: () => void; readonly due: number }>();
   private readonly dropped: () => void;
   private waiting = false;
 
-  /**
-   * @param read reads a frame when its moment has come
-   * @param dropped hears of each frame that was overwritten
-   */
-  constructor(read: (sender: Sender, frame: Uint8Array) => void, dropped: () => void) {
-    this.read = read;
+  /** @param dropped hears of each frame that was overwritten */
+  constructor(dropped: () => void) {
     this.dropped = dropped;
   }
 
-  /** Keeps the frame for about `waitMs`; a newer one of its sender takes its place. */
-  keep(sender: Sender, frame: Uint8Array, waitMs: number): void {
+  /** Keeps a frame for about `waitMs`, then calls `read`; a newer one of its sender takes its place. */
+  keep(sender: Sender, read: () => void, waitMs: number): void {
     const held = this.frames.get(sender);
     if (held !== undefined) {
       this.dropped();
-      held.frame = frame;
+      held.read = read;
       return;
     }
-    this.frames.set(sender, { frame, due: performance.now() + waitMs });
+    this.frames.set(sender, { read, due: performance.now() + waitMs });
     if (!this.waiting) this.wait(waitMs);
   }
 
@@ -44,20 +41,21 @@ export class Backlog<Sender> {
     const now = performance.now();
     let left = SLICE;
     this.waiting = false;
-    for (const [sender, { frame, due }] of this.frames) {
+    for (const [sender, { read, due }] of this.frames) {
       if (due > now || left-- === 0) return this.wait(Math.max(1, due - now));
       this.frames.delete(sender);
-      this.read(sender, frame);
+      read();
     }
   }
 }
 
 const JSON_PING = Buffer.from('{"t":"ping"');
 /** A map of two whose first key is `t`, with the value `ping`. */
-const PACKED_PING = Buffer.from('82a174a470696e67', 'hex');
+const MSGPACK_PING = Buffer.from('82a174a470696e67', 'hex');
 
 /** Whether the frame is a ping, as far as its first bytes tell: one that says so later is read at once. */
 export function isPing(frame: Uint8Array, binary: boolean): boolean {
-  const head = binary ? PACKED_PING : JSON_PING;
+  if (binary && arePackedPings(frame)) return true;
+  const head = binary ? MSGPACK_PING : JSON_PING;
   return frame.length > head.length && head.compare(frame, 0, head.length) === 0;
 }

@@ -7,7 +7,7 @@ import type { Opened, RiderLink } from '../ingest/ingest.ts';
 import { type Counts, tally } from '../observe/metrics.ts';
 import { audienceOf } from '../orders/order.ts';
 import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
-import { packedCodec } from '../protocol/codec.ts';
+import { type Codec, jsonCodec, packedCodec } from '../protocol/codec.ts';
 import type { ClientMessage, ClientMessages, GatewayMessage, Refusal } from '../protocol/messages.ts';
 import { checkClientMessage, type Problem } from '../protocol/validate.ts';
 import { EXPIRY_GRACE_MS } from './auth.ts';
@@ -77,21 +77,21 @@ export class Session implements Host, WatchesHost {
     this.state = { phase: 'hello', until: parts.now() + helloTimeoutMs };
   }
 
-  /** A frame came; the bytes are valid during the call only. `binary` as the WebSocket frame says. */
+  /** A frame came; the bytes are valid during the call only. `binary` as the WebSocket frame says: text is JSON always. */
   message(bytes: Uint8Array, binary: boolean): void {
-    const { codec } = this.socket;
+    const codec = binary ? this.socket.codec : jsonCodec;
     if (this.state.phase === 'closed') return;
     if (!this.frames.take(1, this.parts.now())) return this.close(CloseCodes.rate);
     if (binary !== codec.binary) return this.close(CloseCodes.protocol);
     const { factor } = this.parts.load;
     if (factor >= SHED_FROM && this.state.phase === 'open' && isPing(bytes, binary)) {
-      this.parts.backlog.keep(this, bytes.slice(), factor * SHED_MS);
-    } else this.read(bytes);
+      const kept = bytes.slice();
+      this.parts.backlog.keep(this, () => this.read(kept, codec), factor * SHED_MS);
+    } else this.read(bytes, codec);
   }
 
   /** Reads a frame: now, or when the backlog says so. */
-  read(bytes: Uint8Array): void {
-    const { codec } = this.socket;
+  read(bytes: Uint8Array, codec: Codec): void {
     if (this.state.phase === 'closed') return;
     let frame: unknown;
     try {

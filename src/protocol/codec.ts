@@ -1,6 +1,7 @@
 /** Frames to bytes and back, for the two sub-protocols; and the records nodes exchange. Only importer of msgpackr. */
 import { Packr } from 'msgpackr';
 import { SUBPROTOCOLS } from './messages.ts';
+import { arePackedPings, unpackPings } from './packed-pings.ts';
 
 export interface Codec {
   readonly subprotocol: string;
@@ -80,7 +81,7 @@ export const msgpackCodec: Codec = {
   packed: false,
   // pack() hands out a slice of a shared buffer: valid as long as nobody writes to it, which msgpackr does not.
   encode: pack,
-  decode: unpack,
+  decode: (frame) => (arePackedPings(frame) ? unpackPings(frame) : unpack(frame)),
   positionsFrame(at, blocks, more = [], every) {
     const tail: Uint8Array[] = [];
     if (more.length > 0) tail.push(packedMore, pack(more));

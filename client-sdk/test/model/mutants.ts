@@ -97,8 +97,8 @@ export const MUTANTS: readonly Mutant[] = [
     'orders',
     'a clock that was set is believed',
     'liveness',
-    '        core.skew = m.now',
-    '        if (askedAt !== undefined) core.skew = m.now',
+    '        core.skew = Math.round(m.now',
+    '        if (askedAt !== undefined) core.skew = Math.round(m.now',
   ),
   mutant('zone', 'lost for good after a sleep', 'subscribe', 'beat: sink.alive,', 'beat: undefined,'),
   // Riders.

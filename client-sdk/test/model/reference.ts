@@ -3,8 +3,9 @@
  * link until they are carried; orders have a log each, with epoch, offset and id; nothing here is clever: whatever is
  * appended is sent to whoever watches, and the client has to notice what does not fit.
  */
-import type { Codec, Env, LinkEvents, Signal, Transport } from '../../src/types.ts';
+import type { Codec, LinkEvents, Transport } from '../../src/types.ts';
 import type { Block, ClientMessage, GatewayMessage, Message } from '../../src/wire.ts';
+import { Surroundings } from '../surroundings.ts';
 import { gatewayNow } from './virtual.ts';
 
 /** Messages travel as they are: no schedule is about JSON. */
@@ -44,7 +45,7 @@ export interface Behaviour {
 
 export class Reference {
   readonly ways: Way[] = [];
-  readonly signals = new Set<(event: Signal) => void>();
+  readonly surroundings = new Surroundings();
   behaviour: Behaviour = { take() {} };
   /** Sees what the client sends, as it sends it. */
   sees: (m: ClientMessage) => void = () => {};
@@ -80,11 +81,6 @@ export class Reference {
         way.dropped = true;
       },
     };
-  };
-
-  readonly env: Env = (signal) => {
-    this.signals.add(signal);
-    return () => this.signals.delete(signal);
   };
 
   /** The way the client uses now, if it is any good. */

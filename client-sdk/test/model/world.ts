@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { connect, rider, watchFleet, watchOrder } from '../../src/index.ts';
-import type { Options, Signal } from '../../src/types.ts';
+import type { Options } from '../../src/types.ts';
+import type { Happening } from '../surroundings.ts';
 import { asIs, type Fate, Reference, type Way } from './reference.ts';
 import { gatewayNow, type VirtualTime, virtualTime } from './virtual.ts';
 
@@ -46,7 +47,7 @@ export class World {
     this.client = sdk.connect('wss://gateway.test/v1/ws', {
       token: () => this.token(),
       transport: this.gateway.transport,
-      env: this.gateway.env,
+      env: this.gateway.surroundings.env,
       codec: asIs,
       ...o,
     });
@@ -90,9 +91,9 @@ export class World {
     return 'tok';
   }
 
-  signal(event: Signal): void {
-    if (event !== 'network-changed') this.said.set(/line/.test(event) ? 'network' : 'page', event);
-    for (const signal of [...this.gateway.signals]) signal(event);
+  happens(what: Happening): void {
+    if (what !== 'network-changed') this.said.set(/line/.test(what) ? 'network' : 'page', what);
+    this.gateway.surroundings.happens(what);
   }
 
   /** What happens to links and pages. False: it is not one of these. */
@@ -102,7 +103,7 @@ export class World {
     if (act === 'pass') await this.pass([50, 300, 1000, 5000, 11_000, 31_000, 60_000, 120_000][n % 8]!);
     else if (way && act in onWay) onWay[act]!(gateway, way, n);
     else if (act === 'fast') for (const each of gateway.ways) each.slow = false;
-    else if (act === 'page') this.signal(signals[n % signals.length]!);
+    else if (act === 'page') this.happens(happenings[n % happenings.length]!);
     else if (act === 'sleep') await this.sleep(n);
     else if (act === 'clock') this.time.setClock([7000, -7000, 3_700_000, -3_700_000][n % 4]!);
     else if (act === 'begins') gateway.begins = beginnings[n % beginnings.length]!;
@@ -114,15 +115,15 @@ export class World {
     return true;
   }
 
-  /** The device sleeps, or the page is frozen; the link may die meanwhile. Timers fire late, before or after the signal. */
+  /** The device sleeps, or the page is frozen; the link may die meanwhile. Timers fire late, before or after it is shown. */
   private async sleep(n: number): Promise<void> {
     const frozen = n % 2 === 0;
-    if (frozen) this.signal('freeze');
+    if (frozen) this.happens('freeze');
     const { way } = this.gateway;
     this.time.sleep([2000, 20_000, 90_000, 1_000_000][(n >> 1) % 4]!);
     if (way && (n >> 3) % 2) way.mute = true;
     if ((n >> 4) % 2) await this.time.pass(0);
-    if (frozen) this.signal('show');
+    if (frozen) this.happens('show');
     await this.time.pass(0);
   }
 
@@ -132,8 +133,8 @@ export class World {
     gateway.begins = {};
     this.tokens = undefined;
     // Nothing is said that is so already: it would wake a client that has to notice by itself.
-    if (this.said.get('network') === 'offline') this.signal('online');
-    if (['hide', 'freeze'].includes(this.said.get('page')!)) this.signal('show');
+    if (this.said.get('network') === 'offline') this.happens('online');
+    if (['hide', 'freeze'].includes(this.said.get('page')!)) this.happens('show');
     if (this.said.get('app') === 'pause') client.resume();
     for (const way of gateway.ways) {
       way.slow = false;
@@ -155,7 +156,7 @@ export class World {
     const { gateway, client, time } = this;
     client.close();
     assert.equal(time.pending, 0, 'no timer is left');
-    assert.equal(gateway.signals.size, 0, 'nobody listens to the page');
+    assert.equal(gateway.surroundings.listeners.size, 0, 'nobody listens to the page');
     for (const way of gateway.ways) assert.ok(way.dropped || way.mute, 'the link is let go');
     gateway.sees = () => this.check(() => assert.fail('a closed client sends something'));
     await this.pass(20_000);
@@ -185,7 +186,7 @@ const fates: Fate[][] = [
   ['arrives', 'twice', 'lost'],
 ];
 
-const signals: Signal[] = ['hide', 'show', 'offline', 'online', 'network-changed'];
+const happenings: Happening[] = ['hide', 'show', 'offline', 'online', 'network-changed'];
 
 /** A dial that does not come through, or only later. */
 const beginnings: Reference['begins'][] = [{ slow: true }, { mute: true }];
