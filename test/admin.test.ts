@@ -77,7 +77,7 @@ describe('the admin port', () => {
       ['ridecast_frames_total{type="ping"}', 2],
       ['ridecast_frames_total{type="hello"}', 3],
       ['ridecast_refused_frames_total{code="unknown_type"}', 1],
-      ['ridecast_closes_total{reason="token"}', 1],
+      ['ridecast_closes_total{reason="auth"}', 1],
       ['ridecast_http_total{status="401"}', 1],
       ['ridecast_order_events_total{outcome="appended"}', 3],
       ['ridecast_position_frames_total', 1],

@@ -453,11 +453,11 @@ describe('where a token travels', () => {
   });
 
   it('closes with 4401 where there is none', async () => {
-    const before = gateway.counts.closes.token ?? 0;
+    const before = gateway.counts.closes.auth ?? 0;
     const client = new RawClient(gateway.url);
     await client.open();
     client.send({ t: 'hello' });
     expect(await client.closed()).toBe(CloseCodes.token.code);
-    expect(gateway.counts.closes.token).toBe(before + 1);
+    expect(gateway.counts.closes.auth).toBe(before + 1);
   });
 });

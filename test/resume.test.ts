@@ -23,6 +23,8 @@ class Watcher implements Subscriber {
   readonly codec = jsonCodec;
   readonly audience = 'operator';
   readonly resets: string[] = [];
+  /** With the newest reset. */
+  missed: number | undefined;
   readonly events: string[] = [];
   readonly shown: number[] = [];
   cursor: Cursor | undefined;
@@ -65,6 +67,7 @@ class Watcher implements Subscriber {
   private start(message: GatewayMessages['watching']): void {
     if (message.reset !== undefined) {
       this.resets.push(message.reset);
+      this.missed = message.missed;
       this.cursor = undefined;
     }
     for (const event of message.events ?? []) this.step(event);
@@ -248,7 +251,7 @@ describe('a resume', () => {
     await post('picked_up');
     for (let i = 0; i < 8; i++) await post('arriving');
     const old = await watch(new Watcher(cursor));
-    expect([old.resets, old.events, old.status]).toEqual([['limit'], [], 'arriving']);
+    expect([old.resets, old.missed, old.events, old.status]).toEqual([['limit'], 9, [], 'arriving']);
   });
 
   it.each([

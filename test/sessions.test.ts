@@ -100,7 +100,7 @@ describe('a session begins', () => {
     // biome-ignore format: a message
     expect(said).toMatchObject({
       node: 'n1', role: 'operator', sub: 'x', heartbeat: 7000, packed: false,
-      limits: { frameBytes: 2048, framesPerSecond: 9, watches: 3, pingsPerFrame: 500 },
+      limits: { frameBytes: 2048, framesPerSecond: 9, watches: 3, pingsPerFrame: 8 },
       reconnect: { after: 11, spread: 12 },
     });
     expect(said).not.toHaveProperty('credit');
@@ -265,7 +265,7 @@ describe('a session goes on', () => {
     await client.settle();
     later(3000);
     expect(await client.closed()).toBe(CloseCodes.token.code);
-    expect(gateway.counts.closes.token).toBe(1);
+    expect(gateway.counts.closes.auth).toBe(1);
     await gateway.stop();
   });
 

@@ -2,7 +2,7 @@
 import { type Grant, subjectOf } from '../fanout/visibility.ts';
 import type { Ingest, Opened, RiderLink } from '../ingest/ingest.ts';
 import { type CloseCode, CloseCodes } from '../protocol/close-codes.ts';
-import { type GatewayMessages, MAX_PINGS } from '../protocol/messages.ts';
+import { type GatewayMessages, MAX_PINGS, PING_BYTES } from '../protocol/messages.ts';
 import { type Auth, TokenError } from './auth.ts';
 import type { Limits } from './limits.ts';
 
@@ -96,7 +96,7 @@ export function welcome(
       frameBytes: config.frameBytes,
       framesPerSecond: config.framesPerSecond,
       watches: config.maxWatches,
-      pingsPerFrame: MAX_PINGS,
+      pingsPerFrame: Math.min(MAX_PINGS, Math.floor(config.frameBytes / PING_BYTES)),
     },
     reconnect: { after: config.reconnectAfterMs, spread: config.reconnectSpreadMs },
     ...(rider === undefined ? {} : { rider: { session: rider.session, seq: rider.seq } }),

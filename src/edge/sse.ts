@@ -17,6 +17,9 @@ import type { Socket } from './outbox.ts';
 const MIN_PIECE_MS = 100;
 const MAX_PIECE_MS = 60_000;
 
+/** When a stream says something again, ms: what proxies hold back does not come by then, though the beginning did. */
+const PROOF_MS = 250;
+
 /** Where each order stands that is watched, by the client's number. */
 type Cursors = Record<number, Cursor>;
 
@@ -59,12 +62,12 @@ class EventStream implements Socket {
 
   /** The reason is told: a response has no close code. */
   close(code: number, reason: string): void {
-    this.end('close', { code, reason });
+    this.end(`event: close\ndata: ${JSON.stringify({ code, reason })}\n\n`);
   }
 
   /** This piece is over, and nothing is wrong. */
-  again(): void {
-    this.end('again', {});
+  complete(): void {
+    this.end('');
   }
 
   buffered(): number {
@@ -83,10 +86,10 @@ class EventStream implements Socket {
     this.over();
   }
 
-  private end(type: string, data: object): void {
+  private end(last: string): void {
     const { res } = this;
     if (res === undefined) return;
-    res.cork(() => res.end(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`));
+    res.cork(() => res.end(last));
     this.closed();
   }
 
@@ -184,9 +187,9 @@ class Opening {
     if (refused !== undefined)
       return writeAnswer(res, { ...refused, headers: { ...refused.headers, ...crossOrigin(origin) } });
     const cursors = parse(Buffer.from(this.lastEventId, 'base64url').toString()) as Cursors | undefined;
-    let piece: NodeJS.Timeout | undefined;
+    const timers: NodeJS.Timeout[] = [];
     const stream = new EventStream(res, { ...cursors }, parts.config.sendBufferBytes, () => {
-      clearTimeout(piece);
+      for (const timer of timers) clearTimeout(timer);
       parts.ips.leave(ip);
       parts.sessions.delete(session);
       session.closed();
@@ -200,7 +203,10 @@ class Opening {
       session.drained();
       return true;
     });
-    if (this.query.has('for')) piece = setTimeout(() => stream.again(), Number(this.query.get('for')));
+    const beat = () => session.message(jsonCodec.encode({ t: 'beat' }), false);
+    timers.push(setTimeout(beat, PROOF_MS));
+    if (this.query.has('for'))
+      timers.push(setTimeout(() => stream.complete(), Number(this.query.get('for'))));
     session.message(jsonCodec.encode(resumed(hello!, cursors ?? {})), false);
   }
 

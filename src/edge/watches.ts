@@ -62,7 +62,7 @@ export class Watches {
     const before = this.find(w);
     if (before !== undefined && before.subscription === undefined) {
       const message = `watch ${w} is being set up`;
-      return host.refuse({ code: 'watch_exists', message, field: 'w', of: 'watch', w });
+      return host.refuse({ code: 'watch_exists', message, field: 'w', of: 'watch', w, retryable: true });
     }
     // Watching again under the same number is how a client that missed an event starts over.
     this.leave(w);
@@ -98,7 +98,9 @@ export class Watches {
       else this.parts.hub.unwatch(watch.channel, outcome.subscription);
     } else if (wanted) {
       this.forget(w);
-      this.host.refuse({ code: outcome.code, message: outcome.message, of: 'watch', w });
+      const { code, message } = outcome;
+      const retryable = code === 'unavailable' ? { retryable: true } : {};
+      this.host.refuse({ code, message, of: 'watch', w, ...retryable });
     }
   }
 

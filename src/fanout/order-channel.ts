@@ -100,7 +100,7 @@ export class OrderChannel implements Channel {
     const extra = {
       cursor: this.log.cursor!,
       order: viewOf(order, audience),
-      ...(reset === undefined ? {} : { reset }),
+      ...(reset === undefined ? {} : resetSince(options.since!.offset, this.log.cursor!, reset)),
       ...(reset === undefined && missed !== undefined && missed.entries.length > 0
         ? { events: missed.entries.map((fact) => toEvent(fact, audience)) }
         : {}),
@@ -220,7 +220,11 @@ export class OrderChannel implements Channel {
     const cursor = this.log.cursor!;
     this.facts = [];
     for (const watch of this.subscriptions) {
-      const extra = { cursor, order: viewOf(order, watch.subscriber.audience), reset: reason };
+      const extra = {
+        cursor,
+        order: viewOf(order, watch.subscriber.audience),
+        ...resetSince(watch.offset, cursor, reason),
+      };
       watch.offset = cursor.offset;
       tally(this.parts.counts.resets, reason);
       watch.subscriber.send(restart(this.name, watch, extra, at));
@@ -287,4 +291,13 @@ function riderAfter(news: LogNews): string | undefined {
 
 function toEvent({ offset, id, prev, at, type, order }: Fact, audience: Audience): OrderEvent {
   return { offset, id, prev, at, type, order: viewOf(order, audience) };
+}
+
+/** What a `watching` says of a reset: how many events were missed, where the old cursor and the new one are of one log. */
+function resetSince(
+  offset: number,
+  { offset: now }: Cursor,
+  reset: ResetReason,
+): Partial<GatewayMessages['watching']> {
+  return reset === 'trimmed' || reset === 'limit' ? { reset, missed: now - offset } : { reset };
 }

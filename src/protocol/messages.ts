@@ -10,6 +10,8 @@ export const SUBPROTOCOLS = { json: 'ridecast.v1.json', msgpack: 'ridecast.v1.ms
 
 /** The most pings one `ping` message may carry. */
 export const MAX_PINGS = 500;
+/** No ping is longer on the wire, as JSON with every digit of a double. */
+export const PING_BYTES = 256;
 /** The most watches a `hello` may carry; the configured limit per session may be lower. */
 export const MAX_HELLO_WATCHES = 1000;
 
@@ -184,6 +186,7 @@ export const gatewayMessages = {
     order: order.optional(),
     events: z.array(orderEvent).optional(),
     reset: z.enum(resetReasons).optional(),
+    missed: count.optional(),
     at: time,
     block,
     more: z.boolean().optional(),
@@ -224,6 +227,7 @@ export const gatewayMessages = {
     expected: z.string().optional(),
     of: z.string().optional(),
     w: z.int().optional(),
+    retryable: z.boolean().optional(),
   }),
 } as const;
 export type GatewayMessages = { [K in keyof typeof gatewayMessages]: z.infer<(typeof gatewayMessages)[K]> };

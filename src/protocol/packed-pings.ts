@@ -8,7 +8,7 @@ const MOCKED = 1024;
 
 /** Whether a binary frame is such: no message in MessagePack begins with that byte. */
 export function arePackedPings(frame: Uint8Array): boolean {
-  return frame[0] === 0;
+  return frame[0] === 0 && frame.length > WORD;
 }
 
 /** The message it stands for, its fields not yet checked. @throws RangeError when the last ping is not whole */

@@ -11,6 +11,8 @@ export interface Problem {
   readonly of?: string;
   /** The watch it named, where it named one. */
   readonly w?: number;
+  /** The same, sent again in a moment, may be taken. */
+  readonly retryable?: boolean;
 }
 
 export type Checked<T> =
