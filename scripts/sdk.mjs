@@ -15,6 +15,7 @@ const INTERNAL = [
   'forget',
   'frameSize',
   'greeting',
+  'handle',
   'heard',
   'heardAt',
   'held',

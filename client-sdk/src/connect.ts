@@ -33,7 +33,7 @@ const json: Codec = {
  */
 export function connect(url: string | (() => string | Promise<string>), options: Options): Client {
   const o = { ...options, codec: options.codec ?? json, webSocket };
-  const { on, emit, mute } = emitter<ClientEvents>();
+  const { handle, emit, mute } = emitter<ClientEvents>(() => finish());
   /** The next step of dialling: the dial itself, its deadline, the moment to leave. */
   const next = timer();
   const hiding = timer();
@@ -50,23 +50,18 @@ export function connect(url: string | (() => string | Promise<string>), options:
   let around: Around = {};
   let paused = false;
 
-  const close = () => finish();
-  const core: Core = {
+  const core = {
     info: { state: 'connecting', attempt: 0 },
-    greeting: undefined,
-    heardAt: 0,
-    frameSize: 0,
     skew: 0,
     lastWatch: 0,
     parts: new Set(),
-    on,
     now: () => Date.now() + core.skew,
     async ready() {
       while (core.info.state !== 'live') {
         if (core.info.state === 'closed') throw fault(0, core.info.reason!);
         let off: Off;
         await new Promise((changed) => {
-          off = on('state', changed);
+          off = handle.on('state', changed);
         });
         off!();
       }
@@ -81,26 +76,21 @@ export function connect(url: string | (() => string | Promise<string>), options:
       paused = false;
       wake();
     },
-    close,
-    [Symbol.dispose]: close,
-  };
+    ...handle,
+  } satisfies Omit<Core, 'heardAt' | 'frameSize'> as Core;
   const { probe, heard } = liveness(core, () => lose('timeout'));
   const getToken = credentials(core, o.token, (error) => fail(0, 'auth', error));
   credit(core);
 
   const resting = () => paused || (around.hidden && !o.background);
 
-  const debug = (ev: string, data: unknown) => o.onDebug?.({ t: Date.now(), ev, data });
-
   const set = (state: State, reason?: Reason, retryAt?: number): void => {
     core.info = { state, reason, attempt: losses, retryAt, rttMs: core.roundTrip };
-    debug('state', core.info);
     emit('state', core.info);
   };
 
-  const fail = (code: number | string, reason: Reason, error: unknown): void => {
+  const fail = (code: number | string, reason: Reason, error: unknown): void =>
     emit('error', fault(code, reason, String(error), true));
-  };
 
   // ---- one link ----
 
@@ -109,11 +99,6 @@ export function connect(url: string | (() => string | Promise<string>), options:
     if (resting()) return rest();
     attempt = new AbortController();
     const { signal } = attempt;
-    const unlessGone =
-      <A>(then: (a: A) => void) =>
-      (a: A) => {
-        if (!signal.aborted) then(a);
-      };
     next(() => lose('timeout'), CONNECT_MS);
     set('connecting', core.info.reason);
     let reason: Reason = 'auth';
@@ -125,13 +110,14 @@ export function connect(url: string | (() => string | Promise<string>), options:
       link = (o.transport ?? webSocket)(
         to,
         {
-          open: unlessGone(() => {
-            const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0' };
+          open() {
+            if (signal.aborted) return;
+            const hello: Hello = { t: 'hello', token, credit: true, client: 'ridecast-js/0.1.0', watch: [] };
             tell(hello);
             send(hello);
-          }) as () => void,
-          data: unlessGone(hear),
-          close: unlessGone((code) => lose(reasons[code] ?? (isFinal(code) ? 'denied' : 'network'), code)),
+          },
+          data: (data) => signal.aborted || hear(data),
+          close: (code, reason) => signal.aborted || lose(reason || 'network', code),
         },
         o,
       );
@@ -153,13 +139,9 @@ export function connect(url: string | (() => string | Promise<string>), options:
       lose('protocol');
   };
 
-  const send = (message: ClientMessage): void => {
-    debug('send', message.t);
-    link?.send(o.codec.encode(message), message);
-  };
+  const send = (message: ClientMessage): void => link!.send(o.codec.encode(message), message);
 
   const take = (m: GatewayMessage): void => {
-    debug('take', m.t);
     heard(m);
     if (m.t === 'welcome') {
       next();
@@ -258,13 +240,6 @@ export function connect(url: string | (() => string | Promise<string>), options:
   void begin();
   return core;
 }
-
-const reasons: { [code: number]: Reason } = {
-  4300: 'server-restart',
-  4301: 'overload',
-  4401: 'auth',
-  4501: 'replaced',
-};
 
 /** 4500–4999 */
 const isFinal = (code: number) => code >= 4500 && code < 5000;

@@ -12,16 +12,17 @@ export function credentials(
   core: Core,
   token: Options['token'],
   stale: (error: unknown) => void,
-): (signal: AbortSignal) => string | Promise<string> {
+): (signal: AbortSignal) => Promise<string> {
   const renewing = timer();
   let kept = '';
   let why: 'initial' | 'expiring' | 'rejected' = 'initial';
   let link: AbortSignal;
-  /** When it could not be renewed: tried again after so many ms. */
-  let again: number;
+  /** How long the newest token lives, ms. */
+  let ttl: number;
 
-  const fetch = async (): Promise<string> => {
-    kept = typeof token === 'string' ? token : await token(why, link);
+  const get = async (signal: AbortSignal): Promise<string> => {
+    link = signal;
+    kept ||= typeof token === 'string' ? token : await token(why, signal);
     return kept;
   };
 
@@ -29,19 +30,22 @@ export function credentials(
     kept = '';
     try {
       // Without a link the next dial asks for one.
-      if (core.greeting) core.say({ t: 'refresh', token: await fetch() });
+      if (core.greeting) core.say({ t: 'refresh', token: await get(link) });
     } catch (error) {
       if (link.aborted) return;
       stale(error);
-      renewing(renew, again);
+      later(0.05);
     }
   };
+
+  /** Renews it after that share of its life. */
+  const later = (share: number) => renewing(renew, Math.min(Math.max(1000, share * ttl), LONGEST_MS));
 
   const plan = ({ tokenTtl }: { tokenTtl: number }): void => {
     if (typeof token === 'string') return;
     why = 'expiring';
-    again = Math.max(1000, tokenTtl / 20);
-    renewing(renew, Math.min(Math.max(1000, 0.8 * tokenTtl), LONGEST_MS));
+    ttl = tokenTtl;
+    later(0.8);
   };
 
   core.parts.add({
@@ -55,8 +59,5 @@ export function credentials(
     bye: () => renewing(),
   });
 
-  return (signal) => {
-    link = signal;
-    return kept || fetch();
-  };
+  return get;
 }

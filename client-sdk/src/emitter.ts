@@ -2,8 +2,14 @@ import type { Off } from './types.ts';
 
 type Listener = (e: never) => void;
 
-export interface Emitter<E> {
+export interface Handle<E> extends Disposable {
   on<K extends keyof E>(event: K, listener: (e: E[K]) => void): Off;
+  close(): void;
+}
+
+export interface Emitter<E> {
+  /** What the app holds. */
+  readonly handle: Handle<E>;
   emit<K extends keyof E>(event: K, e: E[K]): void;
   /** Nobody is told anything any more. */
   mute(): void;
@@ -15,26 +21,27 @@ export function report(error: unknown): void {
 }
 
 /** Listeners are called in the order added, each once; one that throws is reported and disturbs nobody. */
-export function emitter<E>(): Emitter<E> {
-  let all: { [K in keyof E]?: Set<Listener> } = {};
+export function emitter<E>(close: () => void): Emitter<E> {
+  const all = new Set<readonly [event: keyof E, listener: Listener]>();
   return {
-    on(event, listener) {
-      all[event] ??= new Set();
-      const set = all[event].add(listener);
-      return () => set.delete(listener);
+    handle: {
+      on(...entry) {
+        all.add(entry);
+        return () => all.delete(entry);
+      },
+      close,
+      [Symbol.dispose]: close,
     },
     emit(event, e) {
-      // A copy: one that is taken off and put on again by what it does is not called again.
-      for (const listener of [...(all[event] ?? [])]) {
+      // A copy: one that is put on by what another does is not called for this.
+      for (const entry of [...all]) {
         try {
-          if (all[event]?.has(listener)) listener(e as never);
+          if (entry[0] === event && all.has(entry)) entry[1](e as never);
         } catch (error) {
           report(error);
         }
       }
     },
-    mute() {
-      all = {};
-    },
+    mute: () => all.clear(),
   };
 }

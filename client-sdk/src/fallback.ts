@@ -22,71 +22,73 @@ export function withFallback(second: Transport, o: FallbackOptions = {}): Transp
 
   return (url, events, options) => {
     const next = timer();
-    /** In use; and the one tried last, which is the same unless it is not open. */
-    let link: Link | undefined;
-    let tried: Link | undefined;
-
-    const attempt = (by: Transport): void => {
-      let heard = by === second;
-      const mine = by(
-        url,
-        {
-          open() {
-            if (mine !== tried && mine !== link) return;
-            if (mine !== link) link?.drop();
-            link = mine;
-            events.open();
-          },
-          data(data) {
-            if (mine !== link) return;
-            heard = true;
-            if (by === second) notBefore = Date.now() + retryMs;
-            else next(); // it is proven
-            events.data(data);
-          },
-          close(code) {
-            if (mine !== tried && mine !== link) return;
-            // A code is the gateway's word.
-            if (heard || code >= 4000) events.close(code);
-            else move();
-          },
-        },
-        options,
-      );
-      tried = mine;
-    };
+    /** While there is the second it is the one in use: it is let go of when the first opens. */
+    let firstLink: Link | undefined;
+    let secondLink: Link | undefined;
 
     const tryFirst = (): void => {
       next(move, afterMs);
+      let proven = false;
       try {
-        attempt(first ?? options.webSocket);
+        const mine = (first ?? options.webSocket)(
+          url,
+          {
+            open() {
+              if (firstLink !== mine) return;
+              secondLink?.drop();
+              secondLink = undefined;
+              events.open();
+            },
+            data(data) {
+              if (firstLink !== mine) return;
+              next();
+              proven = true;
+              events.data(data);
+            },
+            close(code, reason) {
+              if (firstLink !== mine) return;
+              // A code is the gateway's word.
+              if (proven || code >= 4000) events.close(code, reason);
+              else move();
+            },
+          },
+          options,
+        );
+        firstLink = mine;
       } catch {
         move(); // there is none here
       }
     };
 
-    /** On to the second; back to it, if it is still open. */
+    /** On with the second: the one that is open, or another. */
     const move = (): void => {
       next(tryFirst, retryMs);
-      const stay = link && link !== tried;
-      tried?.drop();
-      if (stay) tried = link;
-      else {
-        options.onDebug?.({ t: Date.now(), ev: 'fallback' });
-        attempt(second);
-      }
+      firstLink?.drop();
+      firstLink = undefined;
+      if (secondLink) return;
+      secondLink = second(
+        url,
+        {
+          ...events,
+          data(data) {
+            notBefore = Date.now() + retryMs;
+            events.data(data);
+          },
+        },
+        options,
+      );
     };
 
     if (Date.now() < notBefore) move();
     else tryFirst();
     return {
-      send: (data, message) => link!.send(data, message),
-      buffered: () => link!.buffered(),
+      send: (data, message) => (secondLink ?? firstLink)!.send(data, message),
+      buffered: () => (secondLink ?? firstLink)!.buffered(),
       drop(code) {
         next();
-        tried?.drop(code);
-        link?.drop(code);
-        tried = link = undefined;
+        firstLink?.drop(code);
+        secondLink?.drop(code);
+        firstLink = secondLink = undefined;
       },
     };
   };

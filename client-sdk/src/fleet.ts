@@ -1,7 +1,7 @@
 import { emitter } from './emitter.ts';
 import { freshness, words } from './freshness.ts';
 import { BATCH_MS, HIDDEN_MS, REMEMBERED } from './limits.ts';
-import { compare, type Mark, NEVER, toPosition, unnumbered } from './position.ts';
+import { toPosition } from './position.ts';
 import { type Subscription, subscribe } from './subscribe.ts';
 import { timer } from './timer.ts';
 import type {
@@ -14,50 +14,44 @@ import type {
   Selector,
   WatchEvents,
 } from './types.ts';
-import type { Block, Core, WireOrder, Writable } from './wire.ts';
+import type { Block, Core, PositionTuple, WireOrder, Writable } from './wire.ts';
 
 /**
  * Watches the riders of a zone or a partner, or a list of orders. The newest position of each; none goes back, over
  * any number of reconnects. Changes come as one `batch` per animation frame (per 16 ms where there is none, per 100 ms or
  * what timers are throttled to in a hidden page), however many riders moved.
  */
-export function watchFleet(client: Client, selector: Selector, o: FleetOptions = {}): Fleet {
-  const core = client as Core;
-  const { on, emit, mute } = emitter<FleetEvents & WatchEvents<ReadonlyMap<string, Item>>>();
-  const { maxItems = Infinity } = o;
+export const watchFleet = ((core: Core, selector: Selector, o: FleetOptions = {}): Fleet => {
+  const { handle, emit, mute } = emitter<FleetEvents & WatchEvents<ReadonlyMap<string, Item>>>(() => close());
 
   const orders = new Map<string, WireOrder>();
-  /** As they arrive; without the status, which the snapshot has. */
-  const items = new Map<string, Item>();
-  const marks = new Map<string, Mark>();
+  /** Who is there by the gateway's word, with their orders. The snapshot follows with the next batch. */
+  const here = new Map<string, readonly string[]>();
+  /** Newest positions, each with the stamp of its frame, by age: also of who left, so that nobody comes back in the past. */
+  const newest = new Map<string, readonly [t: PositionTuple, at: number]>();
+  /** Orders told since a full block began of which parts are missing: until it is whole, nobody leaves. */
+  let told: Set<string> | undefined;
   /** Whose item changed since the app was told; undefined: nothing is to be told. */
   let dirty: Set<string> | undefined;
   const flushing = timer();
-  let subs: Subscription[] = [];
-  /** Everything has arrived once. */
-  let whole = false;
-  let refused = false;
+  const subs = new Set<Subscription>();
+  /** For the freshness: 2 when it was refused; undefined until everything has arrived once. */
+  let word: 0 | 2 | undefined;
   let open = true;
 
   // ---- what is shown ----
 
-  const touch = (id: string): void => {
-    soon();
-    dirty!.add(id);
-  };
-
-  const soon = (): void => {
-    if (dirty) return;
-    dirty = new Set();
-    flushing(flush, globalThis.requestAnimationFrame?.(flush) ? HIDDEN_MS : BATCH_MS);
+  /** There is something to tell, of that item or of none. */
+  const touch = (id?: string): void => {
+    if (!dirty) {
+      dirty = new Set();
+      flushing(flush, globalThis.requestAnimationFrame?.(flush) ? HIDDEN_MS : BATCH_MS);
+    }
+    if (id) dirty.add(id);
   };
 
   const drop = (id: string): void => {
-    if (!items.delete(id)) return;
-    touch(id);
-    if (marks.size <= items.size + REMEMBERED) return;
-    // Forget the one gone longest; map order is age.
-    for (const old of marks.keys()) if (!items.has(old)) return void marks.delete(old);
+    if (here.delete(id)) touch(id);
   };
 
   const flush = (): void => {
@@ -68,16 +62,34 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
     dirty = undefined;
     watch.snapshot = now;
     for (const id of batch) {
-      const item = items.get(id);
-      if (item) now.set(id, { ...item, status: orders.get(item.orders?.[0] as string)?.status });
-      else now.delete(id);
+      const of = here.get(id);
+      if (of) {
+        const [t, at] = newest.get(id)!;
+        now.set(id, {
+          id,
+          position: toPosition(at, t),
+          freshness: words[t[6] as 0 | 1 | 2],
+          status: orders.get(of[0]!)?.status,
+          orders: of,
+        });
+      } else if (!told) now.delete(id);
     }
+    // Those gone longest are forgotten.
+    for (const id of newest.keys())
+      if (newest.size > now.size + REMEMBERED && !now.has(id)) newest.delete(id);
     for (const id of batch) {
       const there = now.has(id);
       if (there === !before?.has(id)) emit(there ? 'enter' : 'leave', id);
     }
     if (batch.size) emit('batch', batch);
     emit('change', now);
+  };
+
+  /** Everything is known again, all orders by name: what is not there leaves. */
+  const settle = (list: ReadonlySet<string>): void => {
+    told = undefined;
+    for (const id of orders.keys()) if (!list.has(id)) orders.delete(id);
+    for (const id of watch.snapshot?.keys() ?? []) if (!here.has(id)) touch(id);
   };
 
   /** @param anew it replaces what was known, though its log may have begun again from version 1 */
@@ -88,144 +100,132 @@ export function watchFleet(client: Client, selector: Selector, o: FleetOptions =
     if (order.ended) orders.delete(id);
     else orders.set(id, order);
     if (status === before?.status) return;
-    for (const [dot, item] of items) if (item.orders?.[0] === id) touch(dot);
+    for (const [dot, of] of here) if (of[0] === id) touch(dot);
     // What was already so when the watch began is in `orders`, and no news.
-    if (before || whole) emit('status', { id, status, at });
+    if (before || word !== undefined) emit('status', { id, status, at });
   };
 
   // ---- where it comes from ----
 
-  /** One channel. A zone or a partner introduces its riders by short numbers; an order of a list (`id`) is one dot. */
-  const follow = (channel: string, id?: string): Subscription => {
-    let refs = new Map<number, readonly [id: string, orders: string[]]>();
-    /** Known before a full block, and in none of its parts so far. */
-    let absent: Set<string> | undefined;
-    let absentOrders = new Set<string>();
+  /** One channel: a zone, a partner, or (with its `id`) an order of a list, which is one dot. */
+  const follow = (channel: string, id?: string): void => {
+    /** What short numbers mean: riders that were introduced; of an order each assignment that was seen. */
+    let refs = new Map<number, readonly [dot: string, orders: readonly string[]]>();
 
-    const take = (at: number, [, full, tuples, riders, out, changed]: Block, more: unknown): void => {
-      if (full) {
+    const take = (at: number, [, full, tuples, riders, out, changed]: Block, more?: boolean): void => {
+      if (full && !id) {
         refs = new Map();
-        absent = new Set(id ? [id] : items.keys());
-        absentOrders = new Set(id ? [] : orders.keys());
+        told = new Set();
+        here.clear();
       }
       for (const order of changed ?? []) {
-        absentOrders.delete(order.id);
-        update(order, full);
+        if (id) refs.set(order.assignment, [id, [id]]);
+        told?.add(order.id);
+        update(order, full || told);
+        // A listener may have turned elsewhere.
+        if (!subs.has(sub)) return;
       }
-      // A listener may have turned elsewhere.
-      if (!subs.includes(sub)) return;
-      for (const [ref, rider, of] of riders ?? []) {
-        refs.set(ref, [rider, of]);
-        const item = items.get(rider);
-        if (!item) continue;
-        items.set(rider, { ...item, orders: of });
-        touch(rider);
-      }
-      for (const [ref] of out ?? []) drop((id ?? refs.get(ref)?.[0]) as string);
+      if (full && id) drop(id);
+      for (const [ref, ...rider] of riders ?? []) refs.set(ref, rider);
+      for (const [ref] of out ?? []) drop(refs.get(ref)?.[0] as string);
       for (const t of tuples) {
-        const [dot, of] = id ? [id, [id]] : (refs.get(t[0]) ?? []);
-        if (!dot || (id && t[0] !== orders.get(id)?.assignment)) continue;
-        absent?.delete(dot);
-        const mark: Mark = id ? t : unnumbered(t);
-        const shown = items.get(dot);
-        const newer = compare(mark, marks.get(dot) ?? NEVER);
-        if (newer < 0 || (!shown && items.size >= maxItems)) continue;
-        marks.delete(dot);
-        marks.set(dot, mark);
-        const position = shown && !newer ? shown.position : toPosition(at, t);
-        items.set(dot, { id: dot, position, freshness: words[t[6] as 0 | 1 | 2], orders: of });
+        const [ref, session, seq] = t;
+        const [dot, of] = refs.get(ref) ?? [];
+        if (!dot || (!here.has(dot) && here.size >= (o.maxItems ?? Infinity))) continue;
+        here.set(dot, of!);
         touch(dot);
+        const [[, s, n]] = newest.get(dot) ?? [t];
+        // Sessions are a rider's own: in an order's another one means another rider.
+        if ((id && session !== s) || session > s || (session === s && seq >= n)) {
+          newest.delete(dot);
+          newest.set(dot, [t, at]);
+        }
       }
-      if (!more && absent) {
-        absent.forEach(drop);
-        for (const gone of absentOrders) orders.delete(gone);
-        absent = undefined;
-        if (!id) emit('reset', items.size);
+      if (!more && told) {
+        settle(told);
+        emit('reset', here.size);
       }
-      arrived(more);
-    };
-
-    const arrived = (more?: unknown): void => {
-      whole ||= !more && subs.every((other) => other.synced);
-      if (whole && !watch.snapshot) soon();
-      check();
+      arrived();
     };
 
     const sub = subscribe(core, channel, o.maxHz, {
       begin(m) {
-        const mark = id && marks.get(id);
-        if (mark) marks.set(id, unnumbered(mark));
-        if (m.order) update(m.order, true);
-        if (subs.includes(sub)) take(m.at, m.block, m.more);
+        if (m.order) m.block[5] = [m.order];
+        take(m.at, m.block, m.more);
       },
       place: take,
       follow(m) {
-        update(m.order);
+        take(0, [0, 0, [], [], [], [m.order]]);
         return true;
       },
       over(error, order) {
-        if (error?.retryable) return emit('error', error);
         if (!order && !error) return close();
-        if (order) update(order);
-        subs = subs.filter((other) => other !== sub);
-        for (const gone of id ? [id] : items.keys()) drop(gone);
-        refused ||= !id;
-        arrived();
+        if (!error?.retryable) {
+          if (!id) word = 2;
+          // Nothing is there any more.
+          take(0, [0, 1, [], [], [], order && [order]]);
+          orders.delete(id!);
+          subs.delete(sub);
+          arrived();
+        }
         if (error) emit('error', error);
       },
-      alive: () => check(),
+      alive: arrived,
     });
-    return sub;
+    subs.add(sub);
   };
 
-  const aim = (at: Selector): void => {
-    if (!open) return;
-    for (const sub of subs) sub.quit();
-    whole = refused = false;
-    if (!('orders' in at)) {
-      // What is not there leaves when it is whole.
-      subs = [follow('zone' in at ? `zone:${at.zone}` : `partner:${at.partner}`)];
-      return;
+  const arrived = (): void => {
+    if (!told && [...subs].every((sub) => sub.synced)) {
+      word ??= 0;
+      if (!watch.snapshot) touch();
     }
-    const list = new Set(at.orders);
-    for (const id of items.keys()) if (!list.has(id)) drop(id);
-    for (const id of orders.keys()) if (!list.has(id)) orders.delete(id);
-    subs = [...list].map((id) => follow(`order:${id}`, id));
+    check();
+  };
+
+  const quit = (): void => {
+    for (const sub of subs) sub.quit();
+    subs.clear();
   };
 
   const close = (): void => {
     open = false;
     dirty = undefined;
-    for (const sub of subs) sub.quit();
+    quit();
     flushing();
     check('lost');
     mute();
   };
 
   /** Its snapshot is what the app was last told of: undefined until it is known, be it empty. */
-  const watch: Writable<Fleet> = {
-    snapshot: undefined,
+  const watch = {
     freshness: 'catching-up',
-    cursor: undefined,
     orders: orders as ReadonlyMap<string, OrderInfo>,
-    on,
-    retarget: aim,
-    close,
-    [Symbol.dispose]: close,
-  };
+    ...handle,
+    retarget(at: Selector): void {
+      if (!open) return;
+      quit();
+      word = undefined;
+      if ('orders' in at) {
+        const list = new Set(at.orders);
+        for (const id of here.keys()) if (!list.has(id)) here.delete(id);
+        settle(list);
+        for (const id of list) follow(`order:${id}`, id);
+      }
+      // What is not there leaves when it is whole.
+      else follow(Object.entries(at)[0]!.join(':'));
+    },
+  } as Writable<Fleet>;
   const check = freshness(
     core,
     watch,
     o.staleAfterMs,
     () =>
-      whole
-        ? [
-            refused ? 2 : 0,
-            Math.min(...subs.map((sub) => (sub.synced ? core.heardAt : sub.heardAt)), core.heardAt),
-          ]
+      word !== undefined
+        ? [word, Math.min(...[...subs].map((sub) => (sub.synced ? core.heardAt : sub.heardAt)), core.heardAt)]
         : undefined,
     emit,
   );
-  aim(selector);
+  watch.retarget(selector);
   return watch;
-}
+}) as (client: Client, selector: Selector, o?: FleetOptions) => Fleet;

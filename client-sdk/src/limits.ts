@@ -43,8 +43,6 @@ export const STILL_MS = 10_000;
 /** More than so many bytes on the way out: keep the rest, it may thin. */
 export const BUFFER_BYTES = 65_536;
 export const SAVE_MS = 1000;
-/** No ping is longer on the wire. */
-export const PING_BYTES = 256;
 
 // ---- entries ----
 
@@ -52,3 +50,5 @@ export const PING_BYTES = 256;
 export const LINGER_MS = 250;
 /** What the app asks for in one go is one request, ms. */
 export const GATHER_MS = 20;
+/** What comes within this is the beginning of a stream, ms: the gateway's next word follows 250 ms after it. */
+export const BEGINNING_MS = 100;

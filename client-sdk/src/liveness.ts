@@ -17,7 +17,8 @@ export function liveness(core: Core, dead: () => void): Liveness {
   const silence = timer();
   /** Longest silence expected, ms; 0 before a welcome said so: until then the dial's own deadline counts. */
   let limit = 0;
-  let askedAt: number | undefined;
+  /** 0: no answer is due. */
+  let askedAt = 0;
 
   const ask = (): void => {
     askedAt = performance.now();
@@ -27,7 +28,7 @@ export function liveness(core: Core, dead: () => void): Liveness {
 
   // A timer that fires late says that the page slept, not that the gateway is silent: ask again.
   const expired = (): void => {
-    if (performance.now() - askedAt! > 2 * PROBE_MS) ask();
+    if (performance.now() - askedAt > 2 * PROBE_MS) ask();
     else dead();
   };
 
@@ -40,16 +41,16 @@ export function liveness(core: Core, dead: () => void): Liveness {
 
   return {
     probe() {
-      if (askedAt === undefined) ask();
+      if (!askedAt) ask();
     },
     heard(m) {
       if ('now' in m) {
-        if (askedAt !== undefined) core.roundTrip = performance.now() - askedAt;
+        if (askedAt) core.roundTrip = performance.now() - askedAt;
         // Asked or not: either clock may have been set. A beat that was late is corrected by the next.
         core.skew = Math.round(m.now + (core.roundTrip ?? 0) / 2 - Date.now());
       }
       if ('heartbeat' in m) limit = 2.5 * m.heartbeat;
-      askedAt = undefined;
+      askedAt = 0;
       core.heardAt = core.now();
       if (limit) silence(ask, limit);
     },

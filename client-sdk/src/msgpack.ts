@@ -47,6 +47,7 @@ function unpack(bytes: Uint8Array): unknown {
   };
 
   const uint = (size: number) => take(size).reduce((n, byte) => n * 256 + byte, 0);
+  const int = (size: number) => (uint(size) << (32 - 8 * size)) >> (32 - 8 * size);
   const float = (of: Uint8Array) => new Float64Array(of.slice().reverse().buffer)[0];
   const string = (n: number) => new TextDecoder().decode(take(n));
 
@@ -74,10 +75,7 @@ function unpack(bytes: Uint8Array): unknown {
     if (type < 0xc7) return take(uint(1 << (type - 0xc4)));
     if (type === 0xcb) return float(take(8));
     if (type < 0xd0) return uint(1 << (type - 0xcc));
-    if (type < 0xd3) {
-      const size = 1 << (type - 0xd0);
-      return (uint(size) << (32 - 8 * size)) >> (32 - 8 * size);
-    }
+    if (type < 0xd3) return int(1 << (type - 0xd0));
     if (type < 0xdc) return string(uint(1 << (type - 0xd9)));
     return (type < 0xde ? list : map)(uint(2 << (type & 1)));
   };

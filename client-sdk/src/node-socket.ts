@@ -20,7 +20,7 @@ export class NodeSocket {
   binaryType = 'arraybuffer';
   onopen: (() => void) | undefined;
   onmessage: ((e: { data: string | ArrayBuffer }) => void) | undefined;
-  onclose: ((e: { code: number }) => void) | undefined;
+  onclose: ((e: { code: number; reason: string }) => void) | undefined;
   onerror: unknown;
   private readonly asking: ClientRequest;
   private socket: Socket | undefined;
@@ -29,6 +29,7 @@ export class NodeSocket {
   private parts: Buffer[] = [];
   private partsText = false;
   private code: number | undefined;
+  private reason = '';
   private over = false;
 
   constructor(url: string, protocol: string) {
@@ -64,10 +65,11 @@ export class NodeSocket {
     else this.write(2, data);
   }
 
-  close(code = 1000): void {
+  /** Says the code and goes; without one it does not wait for what a dead link will not answer. */
+  close(code?: number): void {
+    if (!code || !this.socket) return this.terminate();
     const body = Buffer.alloc(2);
     body.writeUInt16BE(code);
-    if (!this.socket) return this.terminate();
     this.write(CLOSE, body);
     this.socket.end();
     this.socket.unref(); // an answer that never comes keeps no process alive
@@ -92,7 +94,7 @@ export class NodeSocket {
   private end(): void {
     if (this.over) return;
     this.over = true;
-    this.onclose?.({ code: this.code ?? ABNORMAL });
+    this.onclose?.({ code: this.code ?? ABNORMAL, reason: this.reason });
   }
 
   private take(chunk: Buffer): void {
@@ -107,6 +109,7 @@ export class NodeSocket {
     if (opcode === PING) this.write(PONG, payload);
     else if (opcode === CLOSE) {
       this.code ??= payload.length < 2 ? 1005 : payload.readUInt16BE(0);
+      this.reason = payload.subarray(2).toString();
       this.write(CLOSE, payload);
       this.socket!.end();
     } else if (opcode < CLOSE) {

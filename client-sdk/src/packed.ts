@@ -9,13 +9,6 @@ const TIME_MS = 125;
  */
 type Row = (number | null)[];
 
-/** Heading, speed, accuracy: place in the tuple, order of the code, unit, and what it is less than. */
-const FIELDS = [
-  [7, 1, 2, 360],
-  [8, 3, 1, 1e12],
-  [9, 1, 1, 1e12],
-] as const;
-
 /**
  * Reads the messages of one socket after the other, the packed ones and, with `decode`, those in MessagePack. What was last
  * told of every rider is kept, so every message has to pass through it, in order; a `welcome` begins anew. It throws on what
@@ -32,7 +25,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
   let bytes: Uint8Array;
   /** Bits read of `bytes`. */
   let read: number;
-  /** Of the last frame with positions: its time in ms, and its last channel. */
+  /** Of the last frame with positions: its time in units of TIME_MS, and its last channel. */
   let at = 0;
   let c = 0;
 
@@ -61,7 +54,7 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     const usual = bit();
     const k = number(0);
     const timeK = number(0);
-    let time = at / TIME_MS;
+    let time = at;
     const all: Row[] = [];
 
     const row = (from: Row, what: number, key?: number): void => {
@@ -72,15 +65,19 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
       r[6] = what & 4 ? number(0) : 0;
       time += signed(timeK);
       r[11] = time;
-      r[5] = Math.max(0, at - time * TIME_MS);
+      r[5] = Math.max(0, at - time) * TIME_MS;
       const wayK = (3 * (32 - Math.clz32(Math.abs(r[12]!) | Math.abs(r[13]!)))) >> 2;
-      for (const i of [0, 1]) {
-        const way = r[12 + i]! - (r[12 + i]! >> 3) + signed(wayK);
-        r[12 + i] = way;
-        r[3 + i]! += what & 2 ? way * Math.min(8, pings) + signed(key ?? wayK + 2) : way;
+      for (const i of [3, 4]) {
+        r[i + 9]! += signed(wayK) - (r[i + 9]! >> 3);
+        const way = r[i + 9]!;
+        r[i]! += what & 2 ? way * Math.min(8, pings) + signed(key ?? wayK + 2) : way;
       }
-      for (const [i, order, unit, most] of FIELDS)
-        r[i] = (what & 8 ? bit() : r[i] !== null) ? (r[i]! + signed(order) * unit + most) % most : null;
+      // Heading in steps of 2 degrees, speed, accuracy.
+      for (const i of [7, 8, 9]) {
+        if (what & 8 ? !bit() : r[i] === null) r[i] = null;
+        else if (i === 7) r[i] = (r[i]! + signed(1) * 2 + 360) % 360;
+        else r[i]! += signed(i === 8 ? 3 : 1);
+      }
       if (what & 8) r[10] = number(2);
       all.push(r);
     };
@@ -89,45 +86,47 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
     for (let n = keys; n--; ref++) {
       ref += signed(2);
       channel.delete(ref);
-      row([ref, 0, 0, 0, 0, 0, 0, null, null, null, 0, 0, 0, 0], 15, 22);
+      row([ref, ...Array(13).fill(0)], 15, 22);
     }
     const known = [...channel.values()].sort((a, b) => a[11]! - b[11]! || a[0]! - b[0]!);
-    for (let i = 0, n = changes; n--; i++) {
+    let i = 0;
+    for (let n = changes; n--; i++) {
       i += number(k);
-      if (!known[i]) throw new RangeError('a frame does not fit');
+      // Without it what came does not fit, and this throws.
       row(known[i]!, usual ? 0 : number(0));
     }
     for (const r of all) channel.set(r[0]!, r);
     return all as PositionTuple[];
   };
 
+  /** What a packed frame says: such blocks as a message in MessagePack has. */
   const packed = (data: Uint8Array): GatewayMessage => {
-    const one = data[0]! < 128;
     bytes = data;
-    read = one ? 1 : 8;
-    at += number(6) * TIME_MS;
+    read = 0;
+    const many = bit();
+    if (many) read = 8;
     const b: Block[] = [];
-    for (let n = one ? 0 : number(0); n-- >= 0; ) {
-      if (!one) c += signed(0);
-      const length = one ? Infinity : number(7);
-      read = (read + 7) & ~7;
-      const end = read + length * 8;
-      const channel = channels.get(c);
-      if (channel) b.push([c, 0, rows(channel)]);
-      read = end;
+    const passed = number(6);
+    for (let n = many ? number(0) : 0, of = c; n-- >= 0; ) {
+      if (many) of += signed(0);
+      const length = many ? number(7) : Infinity;
+      const from = (read + 7) >> 3;
+      read = 8 * (from + length);
+      b.push([of, 0, data.subarray(from, from + length) as never]);
     }
-    return { t: 'positions', at, b };
+    return { t: 'positions', at: (at + passed) * TIME_MS, b };
   };
 
-  /** Brings what is kept in line with a block in MessagePack, and unpacks it. */
+  /** Brings what is kept in line with a block, and unpacks it. */
   const block = (of: Block): void => {
     c = of[0];
     if (of[1]) channels.set(c, new Map());
-    const channel = channels.get(c) ?? new Map<number, Row>();
-    for (const [ref] of of[4] ?? []) channel.delete(ref);
+    const channel = channels.get(c);
+    for (const [ref] of of[4] ?? []) channel?.delete(ref);
     bytes = of[2] as unknown as Uint8Array;
     read = 0;
-    if (bytes.buffer) of[2] = rows(channel);
+    // Of a channel that the client left nothing is read.
+    if (bytes.buffer) of[2] = channel ? rows(channel) : [];
   };
 
   const forget = (w: number): void => {
@@ -139,23 +138,21 @@ export function unpacker(decode: (bytes: Uint8Array) => unknown): {
   return {
     forget,
     understand(data) {
-      if (data[0]! < 128 || data[0] === 193) return packed(data);
-      const m = decode(data) as GatewayMessage;
+      const m = data[0]! < 128 || data[0] === 193 ? packed(data) : (decode(data) as GatewayMessage);
       if (m.t === 'welcome') {
         watches = new Map();
         channels = new Map();
       } else if (m.t === 'closed') forget(m.w);
-      else if (m.t === 'watching') {
-        watches.set(m.w, m.c);
-        m.at = at = rounded(m.at);
-        block(m.block);
-      } else if (m.t === 'positions') {
-        m.at = at = rounded(m.at);
-        m.b.forEach(block);
+      else if (m.t === 'watching' || m.t === 'positions') {
+        at = Math.round(m.at / TIME_MS);
+        m.at = at * TIME_MS;
+        if (m.t === 'positions') m.b.forEach(block);
+        else {
+          watches.set(m.w, m.c);
+          block(m.block);
+        }
       }
       return m;
     },
   };
 }
-
-const rounded = (ms: number) => Math.round(ms / TIME_MS) * TIME_MS;

@@ -15,30 +15,26 @@ export function thin(queue: readonly Waiting[]): Waiting[] {
   return queue.filter((_, i) => i >= half || i % 2);
 }
 
-/** Rough metres between two points; good for short ways. */
-export function metres(a: { lat: number; lng: number }, b: { lat: number; lng: number }): number {
-  const x = (b.lng - a.lng) * Math.cos((a.lat * Math.PI) / 180);
-  return Math.hypot(x, b.lat - a.lat) * 111_195;
-}
+const RANGES = {
+  lat: [-90, 90],
+  lng: [-180, 180],
+  heading: [0, 360],
+  speed: [0, 1000],
+  accuracy: [0, 1e6],
+  battery: [0, 1],
+} as const;
 
-/** Whether it is a ping, and at a place on Earth. */
-export function onEarth(ping: Partial<Ping> | null | undefined): boolean {
-  return Math.abs(ping?.lat ?? NaN) <= 90 && Math.abs(ping?.lng ?? NaN) <= 180;
-}
-
-// What phones say when they do not know: null, NaN, -1. One such field would cost the whole frame.
-const UP_TO = { heading: 360, speed: 1000, accuracy: 1e6, battery: 1 } as const;
-
-/** The ping with only what is known, and no digits that say nothing: phones tell a place to the width of an atom. */
-export function clean(ping: Ping, now: number): Waiting['fix'] {
-  const { lat, lng, at, mocked } = ping;
-  const known: Waiting['fix'] = { lat: round(lat), lng: round(lng), at: at && at > 0 ? at : now };
-  if (mocked) known.mocked = true;
-  for (const key of Object.keys(UP_TO) as (keyof typeof UP_TO)[]) {
-    const value = ping[key];
-    if (typeof value === 'number' && value >= 0 && value <= UP_TO[key]) known[key] = round(value);
+/**
+ * The ping with only what is known, and no digits that say nothing: phones tell a place to the width of an atom. What
+ * they say when they do not know (null, NaN, -1) would cost the whole frame. Undefined: it is at no place on Earth.
+ */
+export function clean(ping: Ping | null | undefined, now = Date.now()): Waiting['fix'] | undefined {
+  const at = ping?.at;
+  const known: { [key: string]: unknown } = { at: at && at > 0 ? at : now };
+  if (ping?.mocked) known.mocked = true;
+  for (const [key, [min, max]] of Object.entries(RANGES)) {
+    const value = ping?.[key as keyof typeof RANGES];
+    if (typeof value === 'number' && value >= min && value <= max) known[key] = Math.round(value * 1e6) / 1e6;
   }
-  return known;
+  return 'lat' in known && 'lng' in known ? (known as Waiting['fix']) : undefined;
 }
-
-const round = (value: number) => Math.round(value * 1e6) / 1e6;

@@ -1,6 +1,7 @@
 import { emitter, report } from './emitter.ts';
-import { BUFFER_BYTES, EARLY, PING_BYTES, SAVE_MS, STILL_MS } from './limits.ts';
-import { clean, metres, onEarth, thin, type Waiting } from './queue.ts';
+import { metres } from './geo.ts';
+import { BUFFER_BYTES, EARLY, SAVE_MS, STILL_MS } from './limits.ts';
+import { clean, thin, type Waiting } from './queue.ts';
 import { timer } from './timer.ts';
 import type { Client, Pace, Ping, Rider, RiderEvents, RiderOptions } from './types.ts';
 import type { Core, Message, Part, WirePing } from './wire.ts';
@@ -12,9 +13,8 @@ const UNPACED: Pace = { intervalMs: 1000, minMoveM: 0, accuracy: 'high' };
  * again with the same number. Offline pings wait, bounded by count and age; what is dropped is a `drop` event. Connect
  * with `background: true`.
  */
-export function rider(client: Client, o: RiderOptions = {}): Rider {
-  const core = client as Core;
-  const { on, emit, mute } = emitter<RiderEvents>();
+export const rider = ((core: Core, o: RiderOptions = {}): Rider => {
+  const { handle, emit, mute } = emitter<RiderEvents & { idle: unknown }>(() => close());
   const { max = 500, maxAgeMs = 600_000, whenFull = 'thin' } = o.queue ?? {};
 
   /** Not acknowledged, oldest first; the numbered ones are at its head. */
@@ -25,34 +25,35 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
    */
   let numbering: NonNullable<Message<'welcome'>['rider']> | undefined;
   let pace = UNPACED;
-  let last: Ping | undefined;
+  /** The newest that was kept, and when that was. */
+  let last: Waiting['fix'] = { lat: 0, lng: 0, at: 0 };
   let lastAt = 0;
   /** What an earlier run of the app left comes first. */
   let loaded = !o.store;
-  const saving = timer();
   /** The store does not have what is in the queue. */
-  let unsaved = false;
-  const flushing = new Set<() => void>();
+  let saving: ReturnType<typeof setTimeout> | undefined;
   let open = true;
 
-  const paceNow = () => (pace.until && core.now() > pace.until ? UNPACED : pace);
+  const paceNow = () => (core.now() > pace.until! ? UNPACED : pace);
 
-  const tooSoon = (ping: Ping, now: number): boolean => {
+  const tooSoon = (fix: Waiting['fix'], now: number): boolean => {
     const { intervalMs, minMoveM } = paceNow();
-    const elapsed = now - lastAt;
+    // Fixes that were gathered come all at once, and one that is told again was taken long ago.
+    const elapsed = Math.max(now - lastAt, fix.at - last.at);
     // A clock that was set back must not silence the rider.
-    if (!last || elapsed < 0) return false;
+    if (elapsed < 0) return false;
     if (elapsed < EARLY * intervalMs) return true;
-    return elapsed < Math.max(intervalMs, STILL_MS) && metres(last, ping) < minMoveM;
+    return elapsed < Math.max(intervalMs, STILL_MS) && metres(last, fix) < minMoveM;
   };
 
   const push = (ping: Ping): 'sent' | 'queued' | 'skipped' => {
     const now = Date.now();
-    if (!onEarth(ping)) emit('drop', { count: 1, reason: 'rejected' });
-    if (!open || !onEarth(ping) || tooSoon(ping, now)) return 'skipped';
-    last = ping;
+    const fix = clean(ping, now);
+    if (!fix) emit('drop', { count: 1, reason: 'rejected' });
+    if (!fix || !open || tooSoon(fix, now)) return 'skipped';
+    last = fix;
     lastAt = now;
-    const waiting: Waiting = { fix: clean(ping, now) };
+    const waiting: Waiting = { fix };
     queue.push(waiting);
     bound();
     send();
@@ -79,9 +80,8 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
   const send = (): void => {
     const limits = core.greeting?.limits;
     if (!limits || !numbering || !loaded || !open) return;
-    const most = Math.max(1, Math.min(limits.pingsPerFrame, limits.frameBytes / PING_BYTES));
     for (;;) {
-      const batch = queue.filter((waiting) => !waiting.sent).slice(0, most);
+      const batch = queue.filter((waiting) => !waiting.sent).slice(0, limits.pingsPerFrame);
       if (!batch.length || core.backlog() > BUFFER_BYTES) return;
       const pings = batch.map((waiting): WirePing => {
         waiting.sent = true;
@@ -92,9 +92,9 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     }
   };
 
-  /** Goes on by what a welcome says; false: it does not know a rider. */
-  const begin = ({ rider: next }: Message<'welcome'>): boolean => {
-    if (!next) return false;
+  /** Goes on by what a welcome says. */
+  const begin = ({ rider: next }: Message<'welcome'>): void => {
+    if (!next) return;
     const stored = next.seq;
     const same = next.session === numbering?.session;
     if (same) next.seq = Math.max(stored, numbering!.seq);
@@ -107,32 +107,29 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     acknowledge(stored);
     bound();
     send();
-    return true;
   };
 
   /** Refused pings are over wherever they stand: the gateway may take later ones before earlier ones. */
   const acknowledge = (upTo: number, refused?: ReadonlySet<number>): void => {
     const before = queue.length;
-    queue = queue.filter(({ seq }) => seq === undefined || (seq > upTo && !refused?.has(seq)));
+    queue = queue.filter(({ seq }) => !(seq! <= upTo || refused?.has(seq!)));
     if (queue.length === before) return;
     changed();
     emit('ack', { upTo, queued: queue.length });
-    if (!queue.length) for (const done of flushing) done();
+    if (!queue.length) emit('idle', undefined);
   };
 
   const changed = (): void => {
     // Before the store was read, it has more than we know of.
-    if (!o.store || !loaded || unsaved) return;
-    unsaved = true;
-    saving(save, SAVE_MS);
+    if (o.store && loaded) saving ??= setTimeout(save, SAVE_MS);
   };
 
   const save = async (): Promise<void> => {
-    saving();
-    if (!unsaved) return;
-    unsaved = false;
+    if (!saving) return;
+    clearTimeout(saving);
+    saving = undefined;
     try {
-      await o.store?.save(queue.map(({ fix }) => fix));
+      await o.store!.save(queue.map(({ fix }) => fix));
     } catch (error) {
       report(error);
     }
@@ -140,8 +137,8 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
 
   const load = async (): Promise<void> => {
     try {
-      const kept = ((await o.store!.load()) as Ping[]).filter(onEarth);
-      queue = [...kept.map((ping) => ({ fix: clean(ping, Date.now()) })), ...queue];
+      const kept = ((await o.store!.load()) as Ping[]).map((ping) => ({ fix: clean(ping) }));
+      queue = [...kept.filter((waiting): waiting is Waiting => !!waiting.fix), ...queue];
     } catch (error) {
       report(error);
     }
@@ -157,7 +154,7 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
     open = false;
     core.parts.delete(part);
     void save();
-    for (const done of flushing) done();
+    emit('idle', undefined);
     mute();
   };
 
@@ -185,21 +182,17 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
       const limit = timer();
       const done = () => {
         limit();
-        flushing.delete(done);
+        off();
         resolve(!queue.length);
       };
-      flushing.add(done);
+      const off = handle.on('idle', done);
       if (queue.length && open) limit(done, timeoutMs);
       else done();
     });
   };
 
   core.parts.add(part);
-  if (core.greeting && !begin(core.greeting)) {
-    // Not known as a rider on this link: the next hello says so.
-    core.pause();
-    core.resume();
-  }
+  if (core.greeting) begin(core.greeting);
   if (o.store) void load();
 
   return {
@@ -211,8 +204,6 @@ export function rider(client: Client, o: RiderOptions = {}): Rider {
       return queue.length;
     },
     flush,
-    on,
-    close,
-    [Symbol.dispose]: close,
+    ...handle,
   };
-}
+}) as (client: Client, o?: RiderOptions) => Rider;

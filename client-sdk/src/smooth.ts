@@ -1,4 +1,5 @@
 /** @ridecast/client/smooth: a dot that glides between the positions that arrive. */
+import { metres, turn } from './geo.ts';
 import type { Off, Order, Position, Watch } from './types.ts';
 
 export interface Pose {
@@ -38,28 +39,18 @@ interface Key extends Place {
   readonly t: number;
 }
 
-const METRES = 111_195;
 /** Positions not reached yet: more of them only come in a burst, whose start nobody needs to see. */
 const KEPT = 8;
 const SLOWEST_MS = 5000;
 
-function metres(a: Place, b: Place): number {
-  return Math.hypot(turn(b.lng - a.lng) * Math.cos((a.lat * Math.PI) / 180), b.lat - a.lat) * METRES;
-}
-
-/** The same angle in -180..180. */
-function turn(degrees: number): number {
-  return degrees - 360 * Math.round(degrees / 360);
-}
-
 /** Between `a` (f = 0) and `b` (f = 1), and beyond. */
 function between(a: Place, b: Place, f: number, moving: boolean): Pose {
   const from = a.heading ?? b.heading;
-  const heading = from === undefined ? from : from + turn((b.heading ?? from) - from) * Math.min(f, 1);
   return {
     lat: a.lat + (b.lat - a.lat) * f,
     lng: turn(a.lng + turn(b.lng - a.lng) * f),
-    heading: heading === undefined ? heading : (heading + 360) % 360,
+    heading:
+      from === undefined ? from : (from + turn((b.heading ?? from) - from) * Math.min(f, 1) + 360) % 360,
     moving,
   };
 }
@@ -67,13 +58,12 @@ function between(a: Place, b: Place, f: number, moving: boolean): Pose {
 /** Pure: no timers. Plays positions a little late; the dot's path has no jumps, whatever the network does. */
 export function smooth(o: SmoothOptions = {}): Smooth {
   const { maxExtrapolateMs = 1000, snapBeyondM = 1000, now = Date.now } = o;
-  /** Where the dot was at the newest push, and where it is to be afterwards. */
+  /** Where the dot was at the newest push, where it is to be afterwards, and where it goes on to if nothing comes. */
   let keys: Key[] = [];
+  let onward: Key | undefined;
   let last: Position | undefined;
-  /** Degrees per ms, between the two newest positions. */
-  let speed = { lat: 0, lng: 0 };
   /** How far the positions' clock is behind ours, the least seen of late, ms. */
-  let lag = 0;
+  let lag = Infinity;
   let interval = 1000;
 
   const delay = () => o.delayMs ?? Math.min(SLOWEST_MS, Math.max(250, interval));
@@ -81,44 +71,42 @@ export function smooth(o: SmoothOptions = {}): Smooth {
 
   const at = (t = now()): Pose | undefined => {
     const time = played(t);
-    const end = keys.at(-1);
-    if (!end) return undefined;
     const next = keys.findIndex((key) => key.t > time);
-    const b = keys[next];
-    const a = keys[next - 1];
-    if (b) return a ? between(a, b, (time - a.t) / (b.t - a.t), true) : between(b, b, 0, keys.length > 1);
-    const ahead = Math.min(time - end.t, maxExtrapolateMs);
-    const there = { ...end, lat: end.lat + speed.lat * ahead, lng: end.lng + speed.lng * ahead };
-    const moving = (!!speed.lat || !!speed.lng) && ahead < maxExtrapolateMs;
-    return between(there, there, 0, moving);
+    // All passed: the last.
+    const b = keys.at(next);
+    if (!b) return undefined;
+    const a = keys[next - 1] ?? b;
+    return between(a, b, (time - a.t) / (b.t - a.t || 1), next >= 0 && keys.length > 1);
   };
 
   const push = (p: Position): void => {
+    const before = last;
+    if (before && p.at <= before.at) return;
     const t = now();
-    if (last && p.at <= last.at) return;
     const shown = at(t);
     const behind = t - p.at;
-    if (last) {
-      // A gap is no interval: after a tunnel the dot must not be minutes late.
-      const apart = p.at - last.at;
-      interval += (Math.min(apart, SLOWEST_MS) - interval) / 4;
-      lag = behind < lag ? behind : lag + (behind - lag) / 16;
-      const still = apart > 2 * SLOWEST_MS || metres(last, p) < 1;
-      speed = still
-        ? { lat: 0, lng: 0 }
-        : { lat: (p.lat - last.lat) / apart, lng: turn(p.lng - last.lng) / apart };
-    } else lag = behind;
+    lag = behind < lag ? behind : lag + (behind - lag) / 16;
     last = p;
-    const { lat, lng, heading } = p;
-    if (!shown || metres(shown, p) > snapBeyondM) {
-      keys = [{ t: p.at, lat, lng, heading }];
-      return;
-    }
+    const ahead = keys;
+    const end = { ...p, t: p.at };
+    keys = [end];
+    if (!before || !shown) return;
+    // A gap is no interval: after a tunnel the dot must not be minutes late.
+    const apart = p.at - before.at;
+    interval += (Math.min(apart, SLOWEST_MS) - interval) / 4;
+    if (metres(shown, p) > snapBeyondM) return;
     // From where it stands, through what it has not reached yet, to the new one; late ones get time to glide.
     const time = played(t);
     const glide = delay() / 2;
-    keys = [{ ...shown, t: time }, ...keys.filter((key) => key.t > time + glide).slice(-KEPT)];
-    keys.push({ t: Math.max(p.at, keys.at(-1)!.t + glide), lat, lng, heading });
+    keys = [
+      { ...shown, t: time },
+      ...ahead.filter((key) => key !== onward && key.t > time + glide).slice(-KEPT),
+    ];
+    end.t = Math.max(p.at, keys.at(-1)!.t + glide);
+    keys.push(end);
+    if (apart > 2 * SLOWEST_MS || metres(before, p) < 1) return;
+    onward = { ...between(before, p, 1 + maxExtrapolateMs / apart, true), t: end.t + maxExtrapolateMs };
+    keys.push(onward);
   };
 
   return { push, at };

@@ -10,7 +10,6 @@ interface Socket {
   onerror: unknown;
   send(data: string | Uint8Array): void;
   close(code?: number): void;
-  terminate?(): void;
 }
 
 /** A WebSocket: the browser's, Node 22's, or the class given in the options. */
@@ -20,17 +19,13 @@ export const webSocket: Transport = (url, events, o) => {
     binaryType: 'arraybuffer',
     onopen: events.open,
     onmessage: (e: { data: string | ArrayBuffer }) => events.data(e.data),
-    onclose: (e: { code: number }) => events.close(e.code),
+    onclose: (e: { code: number; reason: string }) => events.close(e.code, e.reason),
     // An error is always followed by a close. The listener stays: `ws` throws errors nobody listens to.
     onerror() {},
   });
   return {
     send: (data) => socket.send(data),
     buffered: () => socket.bufferedAmount,
-    drop(code) {
-      // Never wait for a close that a dead link will not answer.
-      if (!code && socket.terminate) socket.terminate();
-      else socket.close(code);
-    },
+    drop: (code) => socket.close(code),
   };
 };

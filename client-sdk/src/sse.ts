@@ -1,8 +1,8 @@
 /** @ridecast/client/sse: the same session where only plain HTTP gets through, and the way there and back. */
-import { GATHER_MS } from './limits.ts';
+import { BEGINNING_MS, GATHER_MS } from './limits.ts';
 import { timer } from './timer.ts';
 import type { Transport } from './types.ts';
-import type { ClientMessage, Hello, Message, WirePing } from './wire.ts';
+import type { ClientMessage, Message } from './wire.ts';
 
 export { type FallbackOptions, withFallback } from './fallback.ts';
 
@@ -11,13 +11,11 @@ export interface SseOptions {
   path?: string;
   /** One whose responses can be read while they arrive; default the global one. */
   fetch?: typeof fetch;
-  /** A stream that brings nothing for so long is held up on the way, ms, default 3,000. */
+  /** A stream that brings nothing for so long, or nothing but its beginning, is held up on the way, ms, 500 or more, default 3,000. */
   silentMs?: number;
-  /** The length of a piece where streams are held up, 100..60,000 ms, default 2,000. */
+  /** The length of a piece where streams are held up, 1,000..60,000 ms, default 2,000. */
   pieceMs?: number;
 }
-
-const EVENT = /(?:event: (.*)\n)?data: (.*)/;
 
 /**
  * Server-sent events down, requests up: the messages of a socket, with the same guarantees. To watch something else, or
@@ -28,22 +26,15 @@ export function sse(s: SseOptions = {}): Transport {
   const { path = 'stream', fetch: ask = fetch, silentMs = 3000, pieceMs = 2000 } = s;
   let pieces = false;
 
-  return (url, events, { onDebug }) => {
-    const to = url.replace(/^ws/, 'http');
+  return (url, events) => {
     const soon = timer();
     const silence = timer();
     let stream = new AbortController();
-    /** When the first message of the stream came; 0: none did. */
-    let began = 0;
+    /** Infinity while pings are on their way: the rider keeps its further ones until these are answered. */
+    let waiting = 0;
     let token: string | undefined;
-    let welcome: Message<'welcome'> | undefined;
-    let pings: WirePing[] = [];
-    let posting = false;
-
-    const lose = (code: number): void => {
-      drop();
-      events.close(code);
-    };
+    /** Of the last welcome. */
+    let rider: Message<'welcome'>['rider'];
 
     const drop = (): void => {
       soon();
@@ -51,80 +42,81 @@ export function sse(s: SseOptions = {}): Transport {
       stream.abort();
     };
 
-    /** Throws at any refusal: the next stream says why it ends. */
-    const post = async (at: string, body: unknown, signal?: AbortSignal): Promise<Response> => {
-      const answer = await ask(new URL(at, to), { method: 'POST', body: JSON.stringify(body), signal });
-      if (!answer.ok) throw answer;
-      return answer;
+    const lose = (code: number, reason?: string): void => {
+      drop();
+      events.close(code, reason);
     };
 
-    const open = async (hello: Hello): Promise<void> => {
+    const post = (at: string, body: object, signal?: AbortSignal): Promise<Response> =>
+      ask(new URL(at, url.replace(/^ws/, 'http')), { method: 'POST', body: JSON.stringify(body), signal });
+
+    const open = async (hello: object): Promise<void> => {
       stream.abort();
       stream = new AbortController();
-      const mine = stream;
-      began = 0;
-      pings = [];
+      const { signal } = stream;
+      /** When the first message came; 0: none did. */
+      let began = 0;
+      let flows = false;
+      waiting = 0;
       if (!pieces) silence(heldUp, silentMs);
       try {
-        const { body } = await post(pieces ? `${path}?for=${pieceMs}` : path, hello, mine.signal);
-        const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
-        for (let text = ''; ; ) {
-          const { value, done } = await reader.read();
-          if (done) break;
-          const all = (text + value).split('\n\n');
-          text = all.pop()!;
-          for (const event of all) if (stream === mine) take(event);
+        const { body } = await post(pieces ? `${path}?for=${pieceMs}` : path, hello, signal);
+        let rest = '';
+        const write = (text: string): void => {
+          const lines = (rest + text).split('\n');
+          rest = lines.pop()!;
+          for (const line of lines) {
+            if (signal.aborted || !line.startsWith('data: ')) continue;
+            began ||= Date.now();
+            const age = Date.now() - began;
+            // A beat follows the beginning; where streams are held up it comes with the end of a piece, or never.
+            flows ||= age > BEGINNING_MS && !(pieces && age > pieceMs / 2);
+            silence(pieces || flows ? undefined : heldUp, silentMs);
+            take(line.slice(6));
+          }
+        };
+        await body!.pipeThrough(new TextDecoderStream()).pipeTo(new WritableStream({ write }));
+        if (pieces && began && !signal.aborted) {
+          pieces = !flows;
+          return events.open();
         }
       } catch {}
-      if (stream === mine) lose(1006);
+      if (!signal.aborted) lose(1006);
+    };
+
+    const take = (data: string): void => {
+      const m = JSON.parse(data);
+      // The end of a stream, or a refusal: the next stream says why.
+      if (!m.t) return lose(m.code ?? 1006, m.reason);
+      rider = m.rider ?? rider;
+      events.data(data);
+    };
+
+    const ping = async (m: object): Promise<void> => {
+      const { signal } = stream;
+      waiting = Infinity;
+      try {
+        const answer = await post('pings', { ...m, ...rider, token });
+        const pinged = await answer.text();
+        if (signal.aborted) return;
+        waiting = 0;
+        take(pinged);
+      } catch {
+        if (!signal.aborted) lose(1006);
+      }
     };
 
     const heldUp = (): void => {
       pieces = true;
-      onDebug?.({ t: Date.now(), ev: 'held up' });
       events.open();
-    };
-
-    const take = (event: string): void => {
-      const [, type, data] = event.match(EVENT) ?? [];
-      if (!data) return;
-      silence();
-      began ||= Date.now();
-      if (type === 'again') {
-        // It came in one go, or as it was said.
-        pieces = Date.now() - began < pieceMs / 4;
-        events.open();
-      } else if (type) lose(JSON.parse(data).code);
-      else {
-        if (data.startsWith('{"t":"welcome"')) welcome = JSON.parse(data);
-        events.data(data);
-      }
-    };
-
-    const sendPings = async (): Promise<void> => {
-      if (posting) return;
-      posting = true;
-      try {
-        while (pings.length) {
-          const { rider, limits } = welcome!;
-          const batch = pings.splice(0, limits.pingsPerFrame);
-          const answer = await post('pings', { token, session: rider!.session, pings: batch });
-          events.data(await answer.text());
-        }
-      } catch {
-        lose(1006);
-      }
-      posting = false;
     };
 
     soon(events.open);
     return {
       send(_, message) {
         const m = message as ClientMessage;
-        if (m.t === 'ping') {
-          pings.push(...m.pings);
-          void sendPings();
-        } else if (m.t === 'hello') {
+        if (m.t === 'ping') void ping(m);
+        else if (m.t === 'hello') {
           token ??= m.token;
           void open({ ...m, token });
         } else if (m.t !== 'ack' && m.t !== 'credit') {
@@ -132,8 +124,7 @@ export function sse(s: SseOptions = {}): Transport {
           soon(events.open, GATHER_MS);
         }
       },
-      // What waits here is thrown away with the stream, and still in the rider's queue.
-      buffered: () => 0,
+      buffered: () => waiting,
       drop,
     };
   };

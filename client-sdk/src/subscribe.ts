@@ -27,7 +27,7 @@ export type Subscription = Part & {
   /** The number that names it on the wire. */
   readonly w: number;
   /** The channel's state is whole and what follows belongs to it. Undefined: it was not asked for on this link. */
-  synced: boolean | undefined;
+  synced?: boolean | undefined;
   /** The client's `now()` when the gateway was last heard while this was synced, if it is not any more. */
   heardAt: number;
   /** Watched no longer. */
@@ -76,10 +76,10 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     sink.over(error, order);
   };
 
-  const refused = ({ code, message }: Message<'error'>): void => {
+  const refused = ({ code, message, retryable }: Message<'error'>): void => {
     const gone = code === 'not_found' && known && ++missed < PATIENCE;
     const error = fault(code, 'denied', message, gone);
-    if (!gone && code !== 'unavailable' && code !== 'watch_exists') return over(error);
+    if (!gone && !retryable) return over(error);
     tries ||= 1;
     again();
     if (gone && missed < 2) sink.over(error);
@@ -87,7 +87,6 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
 
   const sub: Subscription = {
     w,
-    synced: undefined,
     heardAt: 0,
     quit() {
       if (core.parts.has(sub)) core.say({ t: 'unwatch', w });
@@ -95,8 +94,7 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     },
     hello(m) {
       c = undefined; // numbers are the session's
-      m.watch ??= [];
-      m.watch.push(request());
+      m.watch!.push(request());
     },
     welcome() {
       if (sub.synced === undefined) ask();
@@ -118,10 +116,10 @@ export function subscribe(core: Core, channel: string, maxHz: number | undefined
     },
     beat: sink.alive,
     error(m) {
-      if (m.w && m.of !== 'ack') refused(m);
+      if (m.w) refused(m);
     },
     closed(m) {
-      over(m.reason === 'denied' ? fault('denied', 'denied') : undefined, m.order);
+      over(m.order ? undefined : fault(m.reason, 'denied'), m.order);
     },
     lost() {
       wait();

@@ -6,6 +6,7 @@ export type Off = () => void;
 
 export type State = 'connecting' | 'live' | 'waiting' | 'offline' | 'suspended' | 'closed';
 
+/** Why: one of these, or the word with which the gateway closed the session (PROTOCOL.md, close codes). */
 export type Reason =
   | 'network'
   | 'timeout'
@@ -17,7 +18,8 @@ export type Reason =
   | 'denied'
   | 'replaced'
   | 'protocol'
-  | 'user';
+  | 'user'
+  | (string & Record<never, never>);
 
 export interface Info {
   readonly state: State;
@@ -107,8 +109,6 @@ export interface Options {
   codec?: Codec;
   /** The class of WebSockets; default the global one. Node 20: that of /node. */
   WebSocket?: WebSocketClass;
-  /** Sees what the SDK does; never tokens or coordinates. Must not throw. Default: nobody. */
-  onDebug?: (event: { t: number; ev: string; data?: unknown }) => void;
 }
 
 export interface ClientEvents {

@@ -39,10 +39,10 @@ export interface Core extends Client {
   info: Info;
   readonly parts: Set<Part>;
   /** Of the live link; undefined while there is none. */
-  greeting: Message<'welcome'> | undefined;
-  /** `now()` when the last frame of the live link arrived. */
+  greeting?: Message<'welcome'> | undefined;
+  /** `now()` when the last frame of the live link arrived; not there before the first. */
   heardAt: number;
-  /** Of the frame that is being handled: bytes, or UTF-16 units. */
+  /** Of the frame that is being handled: bytes, or UTF-16 units; not there before the first. */
   frameSize: number;
   /** The gateway's clock minus this device's, ms. Wall clock on purpose: it goes on while the device sleeps. */
   skew: number;

@@ -15,7 +15,9 @@ describe('dialling', () => {
     const r = rig();
     await settle();
     r.link.open();
-    expect(r.link.sent).toEqual([{ t: 'hello', token: 'tok', credit: true, client: expect.any(String) }]);
+    expect(r.link.sent).toEqual([
+      { t: 'hello', token: 'tok', credit: true, client: expect.any(String), watch: [] },
+    ]);
     expect(r.client.info.state).toBe('connecting');
     await r.welcome();
     expect(r.client.info).toMatchObject({ state: 'live', attempt: 0 });

@@ -149,6 +149,29 @@ describe('on the second', () => {
   });
 });
 
+it('does not hear a first that was let go of', async () => {
+  const c = client();
+  await settle(4000);
+  live(second);
+  first.link.close(4503);
+  first.link.open();
+  expect(second.link.dropped).toBeUndefined();
+  await settle(60_000);
+  const [gone, tried] = first.links;
+  gone!.close(1006);
+  gone!.open();
+  expect([tried!.dropped, second.link.dropped]).toEqual([undefined, undefined]);
+  tried!.open();
+  gone!.give(welcome());
+  gone!.close(1006);
+  await settle(3999);
+  expect(tried!.dropped).toBeUndefined();
+  await settle(1);
+  expect([tried!.dropped, second.links.length]).toEqual([0, 2]);
+  live(second);
+  expect(c.info.state).toBe('live');
+});
+
 it('leaves no timer and no link behind', async () => {
   const c = await onSecond();
   await settle(60_000);

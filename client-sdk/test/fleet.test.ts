@@ -141,12 +141,14 @@ describe('a zone', () => {
     await settle(16);
     expect(where(fleet)).toEqual({ ann: 18, bob: 3 });
     link.give(positions([3, 0, [], undefined, [[2, 'left']]]));
-    link.give(positions([3, 0, [tuple(2, 7, 15)]]));
     await settle(16);
     expect(where(fleet)).toEqual({ bob: 3 });
-    link.give(positions([3, 0, [tuple(2, 7, 18)]]));
+    link.give(positions([3, 0, [tuple(4, 7, 15)], [[4, 'ann', []]]]));
     await settle(16);
     expect(where(fleet)).toEqual({ ann: 18, bob: 3 });
+    link.give(positions([3, 0, [tuple(4, 7, 19)]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ ann: 19, bob: 3 });
   });
 
   it('drops who is not in a full block, and ignores refs it was not told of', async () => {
@@ -302,9 +304,94 @@ describe('a partner', () => {
     link.give(partner([]));
     expect([...fleet.orders.keys()]).toEqual([]);
   });
+
+  it('has no riders and no orders any more when it is refused', async () => {
+    const { r, fleet, lines } = await watched({ partner: '9' });
+    r.link.give(partner());
+    await settle(16);
+    lines.length = 0;
+    r.link.give({ t: 'closed', w: 1, reason: 'denied' });
+    expect([...fleet.orders.keys()]).toEqual([]);
+    await settle(16);
+    expect(where(fleet)).toEqual({});
+    expect(lines).toEqual(['lost', 'error denied', 'leave ann', 'batch ann']);
+  });
+
+  it('can be turned elsewhere by who hears that nothing is there', async () => {
+    const { r, fleet } = await watched({ partner: '9' });
+    r.link.give(partner());
+    const off = fleet.on('reset', () => {
+      off();
+      fleet.retarget({ zone: '7' });
+    });
+    r.link.give({ t: 'closed', w: 1, reason: 'denied' }, zone({ w: 2 }));
+    await settle(16);
+    expect(fleet.freshness).toBe('live');
+    expect(where(fleet)).toEqual({ ann: 17, bob: 3 });
+  });
+
+  it('tells every part of a large one anew, be the log of an order begun again', async () => {
+    const { r, fleet } = await watched({ partner: '9' });
+    r.link.give(partner([order({ id: '42' }), order({ id: '43' }), order({ id: '44' })]));
+    const link = await again(r);
+    const part = partner([order({ id: '43', version: 2, status: 'assigned' })]);
+    link.give({ ...part, more: true });
+    await settle(16);
+    expect([...fleet.orders.keys()]).toEqual(['42', '43', '44']);
+    link.give(positions([3, 0, [], [], [], [order({ id: '42', version: 1, status: 'created' })]]));
+    expect([...fleet.orders.values()].map(({ id, version }) => [id, version])).toEqual([
+      ['42', 1],
+      ['43', 2],
+    ]);
+  });
+
+  it('can be closed, or turned elsewhere, by who hears of an order', async () => {
+    const orders = ['42', '43'].map((id) => order({ id, version: 9, status: 'x' }));
+    const news = positions([3, 0, [tuple(1, 7, 18)], [], [], orders]);
+    for (const turn of [(f: Fleet) => f.close(), (f: Fleet) => f.retarget({ zone: '7' })]) {
+      const { r, fleet, lines } = await watched({ partner: '9' });
+      r.link.give(partner());
+      await settle(16);
+      lines.length = 0;
+      fleet.on('status', () => turn(fleet));
+      r.link.give(news);
+      await settle(100);
+      expect(where(fleet)).toEqual({ ann: 17 });
+      expect([...fleet.orders.keys()]).toEqual(['42']);
+      expect(lines.filter((l) => /enter|leave/.test(l))).toEqual([]);
+    }
+  });
 });
 
 describe('a list of orders', () => {
+  it('shows the rider of each assignment, and none of a number it was not told of', async () => {
+    const { r, fleet, lines } = await watched({ orders: ['42'] });
+    r.link.give(watching({ order: order(), block: [3, 1, [tuple(1, 7, 17)]] }));
+    r.link.give(positions([3, 0, [tuple(2, 3, 5)]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ '42': 17 });
+    r.link.give(event(5, { order: order({ version: 5, assignment: 2 }) }));
+    r.link.give(positions([3, 0, [], undefined, [[1, 'hidden']]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({});
+    r.link.give(positions([3, 0, [tuple(2, 3, 5)]]), positions([3, 0, [tuple(2, 3, 4)]]));
+    await settle(16);
+    expect(where(fleet)).toEqual({ '42': 5 });
+    expect(lines.filter((l) => /enter|leave/.test(l))).toEqual(['enter 42', 'leave 42', 'enter 42']);
+  });
+
+  it('forgets an order that may not be seen any more, and keeps the others', async () => {
+    const { r, fleet, lines } = await watched({ orders: ['42', '43'] });
+    r.link.give(watching({ w: 1, c: 3, order: order({ id: '42' }), block: [3, 1, [tuple(1, 7, 17)]] }));
+    r.link.give(watching({ w: 2, c: 4, order: order({ id: '43' }), block: [4, 1, [tuple(1, 8, 2)]] }));
+    r.link.give({ t: 'closed', w: 1, reason: 'denied' });
+    await settle(16);
+    expect(where(fleet)).toEqual({ '43': 2 });
+    expect([...fleet.orders.keys()]).toEqual(['43']);
+    expect(lines).toContain('error denied');
+    expect(fleet.freshness).toBe('live');
+  });
+
   it('is one watch each, once each, and a dot named by the order', async () => {
     const { r, fleet, lines } = await watched({ orders: ['42', '43', '42'] });
     expect(r.link.of('hello')[0]!.watch).toMatchObject([

@@ -6,7 +6,7 @@ import { Packer } from '../../src/protocol/packed.ts';
 import { show } from '../../src/protocol/packed-history.ts';
 import { msgpack } from '../src/msgpack.ts';
 import type { ClientError } from '../src/types.ts';
-import type { ClientMessage } from '../src/wire.ts';
+import type { ClientMessage, Message } from '../src/wire.ts';
 import { rig, settle, stillTime, welcome } from './pair.ts';
 
 const buffer = (bytes: Uint8Array) => new Uint8Array(bytes).buffer as ArrayBuffer;
@@ -75,13 +75,15 @@ function frames(): Uint8Array[] {
   const third = second.slice(1).map(({ ref, shown }) => row(ref, 4, shown));
   const rows = packer.changes(third, 2, at + 4000);
   const order = packer.whole([row(1, 9)], at + 4000);
+  const fourth = third.map(({ ref, shown }) => row(ref, 5, shown));
+  const last = packer.changes(fourth, 4, at + 5000);
   return [
     pack(welcome({ packed: true })),
     pack({ t: 'watching', w: 1, c: 7, at, block: [7, 1, packer.whole(first, at), [[1, 'r1', []]]] }),
     pack({ t: 'watching', w: 2, c: 9, at, block: [9, 1, []] }),
     pack({ t: 'positions', at: at + 2000, b: [block] }),
     packer.frame(16, 7, [{ channel: 7, rows }]),
-    packer.frame(8, 7, [{ channel: 9, rows: order }, { channel: 7, rows: packer.changes(third, 4, at) }]),
+    packer.frame(8, 7, [{ channel: 9, rows: order }, { channel: 7, rows: last }]),
   ]; // biome-ignore format: a list
 }
 
@@ -96,6 +98,31 @@ it('reads them as they are, and throws at each of them cut off anywhere, and say
       expect(() => codec.decode(buffer(frame.subarray(0, length)))).toThrow(/cut off/);
     }
   }
+});
+
+it.each([
+  [
+    1,
+    [
+      [9, [9]],
+      [7, []],
+    ],
+  ],
+  [
+    2,
+    [
+      [9, []],
+      [7, [5, 5]],
+    ],
+  ],
+])('skips what is told of the channel of watch %i once it was left, and reads the other', (w, expected) => {
+  const all = frames();
+  const codec = msgpack();
+  for (const frame of all.slice(0, 3)) codec.decode(buffer(frame));
+  codec.encode({ t: 'unwatch', w });
+  for (const frame of all.slice(3, -1)) codec.decode(buffer(frame));
+  const { b } = codec.decode(buffer(all.at(-1)!)) as Message<'positions'>;
+  expect(b.map(([c, , rows]) => [c, rows.map(([, , seq]) => seq)])).toEqual(expected);
 });
 
 it('refuses the types that no gateway writes', () => {

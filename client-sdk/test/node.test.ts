@@ -39,8 +39,8 @@ const heard = (ours: NodeSocket) =>
     ours.onmessage = (e) => cb(e.data);
   });
 const closing = (ours: NodeSocket) =>
-  once<number>((cb) => {
-    ours.onclose = (e) => cb(e.code);
+  once<{ code: number; reason: string }>((cb) => {
+    ours.onclose = cb;
   });
 
 describe('a socket', () => {
@@ -71,8 +71,8 @@ describe('a socket', () => {
 
   it('tells the code it was closed with, and hands on its own', async () => {
     const { theirs, ours } = await pair();
-    theirs.close(4503, 'refused');
-    expect(await closing(ours)).toBe(4503);
+    theirs.close(4503, 'denied');
+    expect(await closing(ours)).toEqual({ code: 4503, reason: 'denied' });
     const next = await pair();
     const code = once<number>((cb) => next.theirs.once('close', cb));
     next.ours.close(1000);
@@ -82,16 +82,16 @@ describe('a socket', () => {
   it('closes with 1006 when the other side is gone, never was there, or refuses', async () => {
     const { theirs, ours, url } = await pair();
     theirs.terminate();
-    expect(await closing(ours)).toBe(1006);
-    expect(await closing(new NodeSocket('ws://127.0.0.1:1/', 'x'))).toBe(1006);
+    expect(await closing(ours)).toEqual({ code: 1006, reason: '' });
+    expect(await closing(new NodeSocket('ws://127.0.0.1:1/', 'x'))).toMatchObject({ code: 1006 });
     const server = createServer((_, res) => res.writeHead(403).end()).listen(0, '127.0.0.1');
     undo.push(() => server.close());
     await once((cb) => server.once('listening', () => cb(0)));
     const { port } = server.address() as AddressInfo;
-    expect(await closing(new NodeSocket(`ws://127.0.0.1:${port}/`, 'x'))).toBe(1006);
+    expect(await closing(new NodeSocket(`ws://127.0.0.1:${port}/`, 'x'))).toMatchObject({ code: 1006 });
     const dropped = new NodeSocket(url, 'x');
     dropped.close();
-    expect(await closing(dropped)).toBe(1006);
+    expect(await closing(dropped)).toMatchObject({ code: 1006 });
   });
 
   it('takes no server for one that does not know the handshake, and reads bytes as they come', async () => {

@@ -83,7 +83,7 @@ describe('subscribing', () => {
     const r = rig();
     watchOrder(r.client, '42');
     const link = await r.welcome();
-    link.give({ t: 'error', code: 'unavailable', message: '', w: 1 });
+    link.give({ t: 'error', code: 'unavailable', message: '', w: 1, retryable: true });
     await settle(1000);
     expect(link.of('watch')).toEqual([{ t: 'watch', w: 1, channel: 'order:42' }]);
   });
@@ -96,7 +96,7 @@ describe('subscribing', () => {
     r.link.give({ t: 'error', code: 'not_found', message: 'no such order', w: 1 });
     expect(lines).toEqual(['lost', 'error not_found']);
     const link = await again(r);
-    expect(link.of('hello')[0]!.watch).toBeUndefined();
+    expect(link.of('hello')[0]!.watch).toEqual([]);
   });
 
   it('unwatches when closed, and ignores what was on the way', async () => {
@@ -175,7 +175,12 @@ describe('events', () => {
     const { r, lines, watch } = await watched();
     const link = await again(r);
     link.give(
-      start({ cursor: cursor(9), reset: 'trimmed', order: order({ status: 'arriving', version: 9 }) }),
+      start({
+        cursor: cursor(9),
+        reset: 'trimmed',
+        missed: 5,
+        order: order({ status: 'arriving', version: 9 }),
+      }),
     );
     expect(lines).toContain('gap 5');
     expect(lines).toContain('status arriving');
@@ -255,7 +260,7 @@ describe('the end', () => {
     expect(lines).toEqual(['event 5', 'status delivered', 'ended', 'end delivered']);
     expect(watch.snapshot!.position).toBeUndefined();
     const link = await again(r);
-    expect(link.of('hello')[0]!.watch).toBeUndefined();
+    expect(link.of('hello')[0]!.watch).toEqual([]);
   });
 
   it('comes with closed alone when the last event was lost', async () => {

@@ -1,5 +1,6 @@
 /** The gateway's end of the wire, in memory: every link the SDK opens, what it sent, and what to answer. */
 import { afterEach, beforeEach, vi } from 'vitest';
+import { CloseCodes } from '../../src/protocol/close-codes.ts';
 import { connect } from '../src/connect.ts';
 import type { Client, LinkEvents, Options, Transport } from '../src/types.ts';
 import type { Block, ClientMessage, GatewayMessage, Message, PositionTuple, WireOrder } from '../src/wire.ts';
@@ -67,7 +68,7 @@ function fakeLink(url: string, events: LinkEvents): FakeLink & { dropped: number
       for (const message of messages) events.data(JSON.stringify(message));
     },
     raw: events.data,
-    close: (code) => events.close(code),
+    close: (code) => events.close(code, Object.values(CloseCodes).find((c) => c.code === code)?.reason ?? ''),
     of(type) {
       return this.sent.filter((m) => m.t === type) as never[];
     },
@@ -94,7 +95,9 @@ export function welcome(over: Partial<Message<'welcome'>> = {}): Message<'welcom
 /** For every test of the file: time stands still until `settle`, and chance always says `random()`, one half by default. */
 export function stillTime(random: () => number = () => 0.5): void {
   beforeEach(() => {
-    vi.useFakeTimers({ now: 1_764_000_000_000 });
+    vi.useFakeTimers({ now: 1_763_999_999_999 });
+    // No page runs code at 0 of performance.now().
+    vi.advanceTimersByTime(1);
     vi.spyOn(Math, 'random').mockImplementation(random);
   });
   afterEach(() => {

@@ -71,7 +71,7 @@ describe('an order that the gateway no longer knows', () => {
     expect(errors.map((e) => e.retryable)).toEqual([true, false]);
     expect(watch.freshness).toBe('lost');
     const next = await again(r);
-    expect(next.of('hello')[0]!.watch).toBeUndefined();
+    expect(next.of('hello')[0]!.watch).toEqual([]);
   });
 
   it('may be missed again later, and has 10 minutes again', async () => {
@@ -164,7 +164,9 @@ describe('an app that closes the watch in the middle', () => {
       });
       if (name === 'freshness') r.link.give(positions([3, 0, [tuple(1, 7, 1, { 6: 1 })]]));
       else if (name === 'gap')
-        r.link.give(start({ cursor: cursor(9), reset: 'limit', order: order({ status: 'x', eta: 5 }) }));
+        r.link.give(
+          start({ cursor: cursor(9), reset: 'limit', missed: 4, order: order({ status: 'x', eta: 5 }) }),
+        );
       else {
         const five = { ...plain(5), order: order({ status: 's5', version: 5, eta: 5 }) };
         const block = [3, 1, [tuple(1, 7, 20)]];
@@ -227,7 +229,7 @@ describe('a question', () => {
 
   it('is not asked twice when the link is lost before it is time', async () => {
     const { r } = await watched();
-    r.link.give(event(6), { t: 'error', code: 'unavailable', message: '', w: 1 });
+    r.link.give(event(6), { t: 'error', code: 'unavailable', message: '', w: 1, retryable: true });
     r.link.close(1006);
     r.gateway.happens('online');
     await settle(300);

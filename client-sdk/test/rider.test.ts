@@ -187,7 +187,10 @@ describe('queue', () => {
     }
     r.client.resume();
     await settle(300);
-    await r.welcome({ ...granted(500), limits: { ...granted(500).limits, frameBytes: 4096 } });
+    await r.welcome({
+      ...granted(500),
+      limits: { ...granted(500).limits, frameBytes: 4096, pingsPerFrame: 16 },
+    });
     expect(numbers(r)).toHaveLength(40);
     for (const frame of r.link.of('ping')) expect(JSON.stringify(frame).length).toBeLessThanOrEqual(4096);
   });
@@ -318,6 +321,18 @@ describe('pace', () => {
     expect(me.queued).toBe(2);
   });
 
+  it('counts from fix to fix where they were gathered: a phone that slept hands them over at once', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    const begin = Date.now() - 60_000;
+    const ways = [0, 5000, 5400, 10_000, 15_000].map((ms) => me.push(fix({ at: begin + ms })));
+    expect(ways).toEqual(['sent', 'sent', 'skipped', 'sent', 'sent']);
+    await settle(20_000);
+    // The same fix again: the phone has no newer one, and is heard.
+    expect(me.push(fix({ at: begin + 15_000 }))).toBe('sent');
+    expect(sent(r).map((p) => p.at! - begin)).toEqual([0, 5000, 10_000, 15_000, 15_000]);
+  });
+
   it('follows the gateway until it runs out', async () => {
     const { r, me } = riding();
     const seen: unknown[] = [];
@@ -332,6 +347,15 @@ describe('pace', () => {
     expect(me.push(fix())).toBe('sent');
     await settle(20_001);
     expect(me.pace.intervalMs).toBe(1000);
+  });
+
+  it('measures the way over the date line as short as it is', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    r.link.give({ t: 'pace', intervalMs: 1000, minMoveM: 5, accuracy: 'high' });
+    expect(me.push({ lat: -17, lng: 179.99999 })).toBe('sent');
+    await settle(5000);
+    expect(me.push({ lat: -17, lng: -179.99999 })).toBe('skipped');
   });
 
   it('skips a rider that has not moved, but lets it be heard every 10 s', async () => {

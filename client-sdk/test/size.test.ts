@@ -30,7 +30,7 @@ it('is over budget with one byte more', () => {
 
 it('shortens no name that an app or a gateway sees', () => {
   const read = (path: string) => readFileSync(resolve(import.meta.dirname, path), 'utf8');
-  const files = ['types', 'fallback', 'sse', 'smooth', 'react', 'react-native', 'node'];
+  const files = ['types', 'fallback', 'sse', 'smooth', 'react', 'react-native', 'trace', 'node'];
   const types = files.flatMap(
     (file) => read(`../src/${file}.ts`).match(/^export interface [\s\S]*?^}/gm) ?? [],
   );

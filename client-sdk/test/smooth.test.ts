@@ -78,6 +78,18 @@ describe('smooth', () => {
     set(11_000);
     dot.push(fix(11_000, 53));
     expect(dot.at(11_001)!.lat).toBe(53);
+    // And does not go on at the pace of the jump.
+    expect(dot.at(12_500)).toMatchObject({ lat: 53, moving: false });
+  });
+
+  it('glides over the date line, where a jump would be seen from afar', () => {
+    let t = 0;
+    const dot = smooth({ now: () => t, delayMs: 1000, snapBeyondM: 100 });
+    dot.push(fix(0, 0, 179.9999));
+    t = 1000;
+    dot.push(fix(1000, 0, -179.9999));
+    expect(dot.at(1250)!.lng).toBeCloseTo(179.99995, 6);
+    expect(dot.at(1750)!.lng).toBeCloseTo(-179.99995, 6);
   });
 
   it('ignores a position that is not newer', () => {
@@ -130,8 +142,8 @@ describe('animate', () => {
       frames = [];
       for (const frame of due) frame();
     };
-    const { on, emit } = emitter<{ position: Position } & WatchEvents<Order>>();
-    const watch = { on, snapshot: undefined } as unknown as Watch<Order, { position: Position }>;
+    const { handle, emit } = emitter<{ position: Position } & WatchEvents<Order>>(() => {});
+    const watch = { ...handle, snapshot: undefined } as unknown as Watch<Order, { position: Position }>;
     const drawn: Pose[] = [];
     const off = animate(watch, (p) => drawn.push(p), { now: () => t });
     expect(frames).toHaveLength(0);

@@ -129,7 +129,7 @@ it('sends a rider’s pings again after the socket died, with the same numbers',
 });
 
 it('is closed for good by 4503 and not by a server that is not there', async () => {
-  const { url } = await gateway((_, __, socket) => socket.close(4503, 'refused'));
+  const { url } = await gateway((_, __, socket) => socket.close(4503, 'denied'));
   const refused = dial(url);
   await expect(refused.ready()).rejects.toMatchObject({ reason: 'denied' });
   const nobody = dial('ws://127.0.0.1:1/v1/ws', { backoff: { baseMs: 1, capMs: 5 } });

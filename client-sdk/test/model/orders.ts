@@ -204,12 +204,14 @@ export class Orders implements Behaviour {
     const name = m.channel.slice('order:'.length);
     if (!this.unable && this.logs.has(name)) return this.answer(way, m.w, name, m.since);
     const code = this.unable ? 'unavailable' : 'not_found';
-    way.down.push({ t: 'error', code, message: '', of: 'watch', w: m.w });
+    way.down.push({ t: 'error', code, message: '', of: 'watch', w: m.w, retryable: this.unable });
   }
 
   private answer(way: Way, w: number, name: string, since: Cursor | undefined): void {
     const missed = since && this.missedSince(this.logs.get(name)!, since);
-    const extra = typeof missed === 'string' ? { reset: missed } : missed?.length ? { events: missed } : {};
+    const counted = missed === 'trimmed' ? { missed: this.cursor(name)!.offset - since!.offset } : {};
+    const extra =
+      typeof missed === 'string' ? { reset: missed, ...counted } : missed?.length ? { events: missed } : {};
     const whole: Message<'watching'> = { ...this.whole(name, w), ...extra };
     way.down.push(whole);
     if (whole.order!.ended) way.down.push({ t: 'closed', w, reason: 'ended', order: whole.order });
