@@ -79,7 +79,7 @@ export interface TransportOptions extends Options {
 export interface Around {
   /** Nobody sees it. */
   readonly hidden?: boolean;
-  /** It is frozen with its next breath, and hidden: the link is let go at once. */
+  /** About to be frozen, as into the back/forward cache, and `hidden`, too: the link is let go at once. */
   readonly frozen?: boolean;
   readonly offline?: boolean;
 }
