@@ -150,6 +150,8 @@ export function connect(url: string | (() => string | Promise<string>), options:
       window = m.reconnect;
     } else if (m.t === 'drain') {
       window = m;
+      // Who sends us away in good order has not failed.
+      losses = 0;
       next(() => lose('server-restart', 0, 0), within(m));
     } else if (m.t === 'error' && !m.w) fail(m.code, 'protocol', m.message);
     tell(m);

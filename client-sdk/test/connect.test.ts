@@ -203,6 +203,17 @@ describe('coming back', () => {
     }
   });
 
+  it('is not slowed down by one drain after the other, as when all nodes are replaced', async () => {
+    const r = rig();
+    for (let n = 0; n < 5; n++) {
+      await r.welcome();
+      r.link.give({ t: 'drain', after: 0, spread: 0 });
+      await settle(1);
+    }
+    r.link.close(1006);
+    expect(r.client.info.retryAt! - Date.now()).toBe(500);
+  });
+
   it.each([4500, 4501, 4503, 4999])('ends for good at close code %i', async (code) => {
     const r = rig();
     const errors: ClientError[] = [];
