@@ -82,7 +82,8 @@ export function connect(url: string | (() => string | Promise<string>), options:
   const getToken = credentials(core, o.token, (error) => fail(0, 'auth', error));
   credit(core);
 
-  const resting = () => paused || (around.hidden && !o.background);
+  const unseen = () => around.hidden && !o.background;
+  const resting = () => paused || unseen();
 
   const set = (state: State, reason?: Reason, retryAt?: number): void => {
     core.info = { state, reason, attempt: losses, retryAt, rttMs: core.roundTrip };
@@ -231,12 +232,14 @@ export function connect(url: string | (() => string | Promise<string>), options:
   };
 
   const stopEnv = (o.env ?? page)((now) => {
+    const before = unseen();
     around = now;
-    hiding();
-    if (!resting()) {
-      if (!now.offline || core.greeting) wake();
+    if (!unseen()) {
+      hiding();
+      // Some devices say for ever that they are offline: who is seen again tries.
+      if (!now.offline || core.greeting || before) wake();
     } else if (now.frozen) suspend();
-    else hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
+    else if (!before) hiding(suspend, o.suspendAfterMs ?? SUSPEND_MS);
   });
 
   void begin();

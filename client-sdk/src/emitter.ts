@@ -20,7 +20,7 @@ export function report(error: unknown): void {
   (globalThis.reportError ?? console.error)(error);
 }
 
-/** Listeners are called in the order added, each once; one that throws is reported and disturbs nobody. */
+/** Listeners are called in the order added, as often as they were added; one that throws is reported and disturbs nobody. */
 export function emitter<E>(close: () => void): Emitter<E> {
   const all = new Set<readonly [event: keyof E, listener: Listener]>();
   return {

@@ -25,6 +25,8 @@ export function withFallback(second: Transport, o: FallbackOptions = {}): Transp
     /** While there is the second it is the one in use: it is let go of when the first opens. */
     let firstLink: Link | undefined;
     let secondLink: Link | undefined;
+    /** The one that opened last: until another does, what is said goes there. */
+    let opened: Link | undefined;
 
     const tryFirst = (): void => {
       next(move, afterMs);
@@ -35,6 +37,7 @@ export function withFallback(second: Transport, o: FallbackOptions = {}): Transp
           {
             open() {
               if (firstLink !== mine) return;
+              opened = mine;
               secondLink?.drop();
               secondLink = undefined;
               events.open();
@@ -66,24 +69,31 @@ export function withFallback(second: Transport, o: FallbackOptions = {}): Transp
       firstLink?.drop();
       firstLink = undefined;
       if (secondLink) return;
-      secondLink = second(
+      const mine = second(
         url,
         {
-          ...events,
+          open() {
+            if (secondLink !== mine) return;
+            opened = mine;
+            events.open();
+          },
           data(data) {
+            if (secondLink !== mine) return;
             notBefore = Date.now() + retryMs;
             events.data(data);
           },
+          close: (code, reason) => secondLink === mine && events.close(code, reason),
         },
         options,
       );
+      secondLink = mine;
     };
 
     if (Date.now() < notBefore) move();
     else tryFirst();
     return {
-      send: (data, message) => (secondLink ?? firstLink)!.send(data, message),
-      buffered: () => (secondLink ?? firstLink)!.buffered(),
+      send: (data, message) => opened!.send(data, message),
+      buffered: () => opened!.buffered(),
       drop(code) {
         next();
         firstLink?.drop(code);

@@ -96,7 +96,7 @@ export const watchFleet = ((core: Core, selector: Selector, o: FleetOptions = {}
   const update = (order: WireOrder, anew?: unknown): void => {
     const { id, status, at } = order;
     const before = orders.get(id);
-    if (before && !anew && order.version < before.version) return;
+    if (before ? !anew && order.version < before.version : order.ended) return;
     if (order.ended) orders.delete(id);
     else orders.set(id, order);
     if (status === before?.status) return;
@@ -109,7 +109,7 @@ export const watchFleet = ((core: Core, selector: Selector, o: FleetOptions = {}
 
   /** One channel: a zone, a partner, or (with its `id`) an order of a list, which is one dot. */
   const follow = (channel: string, id?: string): void => {
-    /** What short numbers mean: riders that were introduced; of an order each assignment that was seen. */
+    /** What short numbers mean: riders that were introduced; of an order its assignment. */
     let refs = new Map<number, readonly [dot: string, orders: readonly string[]]>();
 
     const take = (at: number, [, full, tuples, riders, out, changed]: Block, more?: boolean): void => {
@@ -119,7 +119,11 @@ export const watchFleet = ((core: Core, selector: Selector, o: FleetOptions = {}
         here.clear();
       }
       for (const order of changed ?? []) {
-        if (id) refs.set(order.assignment, [id, [id]]);
+        if (id && !refs.has(order.assignment)) {
+          // Another rider took over: the one shown does not bring it any more.
+          drop(id);
+          refs = new Map([[order.assignment, [id, [id]]]]);
+        }
         told?.add(order.id);
         update(order, full || told);
         // A listener may have turned elsewhere.
@@ -131,7 +135,12 @@ export const watchFleet = ((core: Core, selector: Selector, o: FleetOptions = {}
       for (const t of tuples) {
         const [ref, session, seq] = t;
         const [dot, of] = refs.get(ref) ?? [];
-        if (!dot || (!here.has(dot) && here.size >= (o.maxItems ?? Infinity))) continue;
+        if (!dot) continue;
+        if (o.maxItems && !here.has(dot)) {
+          // Room is for those that are shown, and for newcomers beside them.
+          const all = new Map<string, unknown>([...here, ...(watch.snapshot ?? []), [dot, 0]]);
+          if (all.size > o.maxItems) continue;
+        }
         here.set(dot, of!);
         touch(dot);
         const [[, s, n]] = newest.get(dot) ?? [t];

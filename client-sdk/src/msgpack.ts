@@ -23,13 +23,13 @@ export function msgpack(): Codec {
   };
 }
 
-/** A ping in words of 32 bits, which cut off what is left of the point: millionths, hundredths, and 0 (NaN) where nothing is known. */
+/** A ping in words of 32 bits, whose fractions are cut off: millionths, hundredths, and 0 (NaN) where nothing is known. */
 const words = ({ seq, at, mocked, lat, lng, heading, speed, accuracy, battery }: WirePing) => [
   seq,
   at! / 1000,
   (at! % 1000) + (mocked ? 1024 : 0),
-  lat * 1e6,
-  lng * 1e6,
+  Math.round(lat * 1e6),
+  Math.round(lng * 1e6),
   ...[heading, speed, accuracy, battery].map((known) => known! * 100 + 1.5),
 ];
 

@@ -1,6 +1,6 @@
 import { emitter, report } from './emitter.ts';
 import { metres } from './geo.ts';
-import { BUFFER_BYTES, EARLY, SAVE_MS, STILL_MS } from './limits.ts';
+import { BUFFER_BYTES, EARLY, GATHER_MS, SAVE_MS, STILL_MS } from './limits.ts';
 import { clean, thin, type Waiting } from './queue.ts';
 import { timer } from './timer.ts';
 import type { Client, Pace, Ping, Rider, RiderEvents, RiderOptions } from './types.ts';
@@ -28,6 +28,8 @@ export const rider = ((core: Core, o: RiderOptions = {}): Rider => {
   /** The newest that was kept, and when that was. */
   let last: Waiting['fix'] = { lat: 0, lng: 0, at: 0 };
   let lastAt = 0;
+  let sentAt = 0;
+  const gathering = timer();
   /** What an earlier run of the app left comes first. */
   let loaded = !o.store;
   /** The store does not have what is in the queue. */
@@ -56,7 +58,9 @@ export const rider = ((core: Core, o: RiderOptions = {}): Rider => {
     const waiting: Waiting = { fix };
     queue.push(waiting);
     bound();
-    send();
+    // What comes in one go is one frame, for the gateway counts frames.
+    if (now - sentAt < GATHER_MS) gathering(send, GATHER_MS);
+    else send();
     changed();
     return waiting.sent ? 'sent' : 'queued';
   };
@@ -89,6 +93,7 @@ export const rider = ((core: Core, o: RiderOptions = {}): Rider => {
         return { ...waiting.fix, at: waiting.fix.at + core.skew, seq: waiting.seq };
       });
       core.say({ t: 'ping', pings });
+      sentAt = Date.now();
     }
   };
 
@@ -152,6 +157,7 @@ export const rider = ((core: Core, o: RiderOptions = {}): Rider => {
   const close = (): void => {
     if (!open) return;
     open = false;
+    gathering();
     core.parts.delete(part);
     void save();
     emit('idle', undefined);

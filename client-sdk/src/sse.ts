@@ -13,7 +13,7 @@ export interface SseOptions {
   fetch?: typeof fetch;
   /** A stream that brings nothing for so long, or nothing but its beginning, is held up on the way, ms, 500 or more, default 3,000. */
   silentMs?: number;
-  /** The length of a piece where streams are held up, 1,000..60,000 ms, default 2,000. */
+  /** The length of a piece where streams are held up, 1,000..2,500 ms (a probe of the link waits for its end), default 2,000. */
   pieceMs?: number;
 }
 

@@ -450,6 +450,40 @@ describe('the page', () => {
     expect(r.gateway.links).toHaveLength(2);
   });
 
+  it('lets go 30 s after it was hidden, however often its network changes meanwhile', async () => {
+    const r = rig();
+    await r.welcome();
+    r.gateway.happens('hide');
+    for (let n = 0; n < 3; n++) {
+      await settle(10_000);
+      r.gateway.happens('network-changed');
+    }
+    expect(r.client.info).toMatchObject({ state: 'suspended', reason: 'hidden' });
+  });
+
+  it('keeps the link of after a pause in which something was said of the page', async () => {
+    const r = rig();
+    await r.welcome();
+    r.client.pause();
+    r.gateway.happens('network-changed');
+    r.client.resume();
+    await settle(300);
+    await r.welcome();
+    await settle(35_000);
+    expect(r.gateway.links).toHaveLength(2);
+  });
+
+  it('dials when it is shown on a device that says it is offline for ever', async () => {
+    const r = rig();
+    await r.welcome();
+    r.gateway.happens('hide');
+    await settle(30_000);
+    r.gateway.happens('offline');
+    r.gateway.happens('show');
+    await settle(300);
+    expect(r.gateway.links).toHaveLength(2);
+  });
+
   it('does not dial while hidden after a loss, and does with background', async () => {
     for (const background of [false, true]) {
       const r = rig({ background });

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../src/connect.ts';
 import { withFallback } from '../src/fallback.ts';
+import { watchOrder } from '../src/order.ts';
 import { type FakeGateway, fakeGateway, settle, stillTime, welcome } from './pair.ts';
 
 stillTime();
@@ -37,6 +38,31 @@ async function onSecond() {
 }
 
 describe('the second takes over', () => {
+  it('and is told nothing before it is open', async () => {
+    const c = await onSecond();
+    await settle(60_000);
+    first.link.open(); // and says nothing
+    await settle(4000);
+    const { link } = second;
+    expect(second.links).toHaveLength(2);
+    watchOrder(c, '42'); // a watch is asked for at once
+    expect(link.sent).toEqual([]);
+    live(second);
+    expect(link.of('hello')[0]!.watch).toMatchObject([{ channel: 'order:42' }]);
+  });
+
+  it('and is heard no more once the first is open again, whatever it still says', async () => {
+    const c = await onSecond();
+    const old = second.link;
+    await settle(60_000);
+    live(first);
+    old.close(1005);
+    old.raw('{"t":"drain","after":0,"spread":0}');
+    await settle(1000);
+    expect(c.info.state).toBe('live');
+    expect(first.link.dropped).toBeUndefined();
+  });
+
   it('when the first is refused', async () => {
     const c = await onSecond();
     expect(second.link.of('hello')).toMatchObject([{ token: 'tok' }]);

@@ -219,6 +219,25 @@ describe('a zone', () => {
     expect(fleet.snapshot!.size).toBe(1);
   });
 
+  it('keeps those it has when all are told anew, in another order, with no room for more', async () => {
+    const { r, fleet, lines } = await watched({ zone: '7' }, { maxItems: 1 });
+    const riders = [
+      [1, 'a', []],
+      [2, 'b', []],
+    ] as const;
+    const all = (...refs: number[]) =>
+      watching({
+        channel: 'zone:7',
+        block: [3, 1, refs.map((ref) => tuple(ref, 7, 1)), refs.map((ref) => [...riders[ref - 1]!]) as never],
+      });
+    r.link.give(all(1, 2));
+    await settle(16);
+    r.link.give(all(2, 1));
+    await settle(16);
+    expect([...fleet.snapshot!.keys()]).toEqual(['a']);
+    expect(lines.filter((l) => /enter|leave/.test(l))).toEqual(['enter a']);
+  });
+
   it('goes stale and lost while the gateway is away', async () => {
     const { r, fleet, lines } = await watched();
     r.link.give(zone());
@@ -364,6 +383,14 @@ describe('a partner', () => {
 });
 
 describe('a list of orders', () => {
+  it('tells the last status once, though the end brings it again', async () => {
+    const { r, lines } = await watched({ orders: ['42'] });
+    r.link.give(watching({ order: order(), block: [3, 1, []] }));
+    const ended = order({ version: 5, status: 'delivered', ended: true });
+    r.link.give(event(5, { order: ended }), { t: 'closed', w: 1, reason: 'ended', order: ended });
+    expect(lines.filter((l) => l.startsWith('status'))).toHaveLength(1);
+  });
+
   it('shows the rider of each assignment, and none of a number it was not told of', async () => {
     const { r, fleet, lines } = await watched({ orders: ['42'] });
     r.link.give(watching({ order: order(), block: [3, 1, [tuple(1, 7, 17)]] }));

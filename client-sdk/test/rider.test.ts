@@ -326,11 +326,22 @@ describe('pace', () => {
     await r.welcome(granted(500));
     const begin = Date.now() - 60_000;
     const ways = [0, 5000, 5400, 10_000, 15_000].map((ms) => me.push(fix({ at: begin + ms })));
-    expect(ways).toEqual(['sent', 'sent', 'skipped', 'sent', 'sent']);
+    expect(ways).toEqual(['sent', 'queued', 'skipped', 'queued', 'queued']);
     await settle(20_000);
     // The same fix again: the phone has no newer one, and is heard.
     expect(me.push(fix({ at: begin + 15_000 }))).toBe('sent');
     expect(sent(r).map((p) => p.at! - begin)).toEqual([0, 5000, 10_000, 15_000, 15_000]);
+  });
+
+  it('makes few frames of many fixes that come in one go: the gateway counts frames', async () => {
+    const { r, me } = riding();
+    await r.welcome(granted(500));
+    for (let n = 0; n < 60; n++) me.push(fix({ at: Date.now() - 60_000 + 1000 * n }));
+    await settle(20);
+    expect(r.link.of('ping').map(({ pings }) => pings.length)).toEqual([1, 59]);
+    me.push(fix({ at: Date.now() + 5000 }));
+    me.close();
+    expect(vi.getTimerCount()).toBeLessThanOrEqual(1); // the link's own
   });
 
   it('follows the gateway until it runs out', async () => {

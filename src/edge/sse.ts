@@ -36,6 +36,8 @@ class EventStream implements Socket {
   /** Bytes handed over since the client stopped reading. */
   private waiting = 0;
   private full = false;
+  /** Called with the first message. */
+  begun: (() => void) | undefined;
 
   constructor(res: HttpResponse, cursors: Cursors, most: number, over: () => void) {
     this.res = res;
@@ -47,6 +49,8 @@ class EventStream implements Socket {
   send(bytes: Uint8Array): 'sent' | 'buffered' | 'dropped' {
     const { res } = this;
     if (res === undefined) return 'sent'; // nobody is there to miss it
+    this.begun?.();
+    this.begun = undefined;
     if (this.full && this.waiting + bytes.length > this.most) return 'dropped';
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
     const id = this.advance(text);
@@ -204,7 +208,7 @@ class Opening {
       return true;
     });
     const beat = () => session.message(jsonCodec.encode({ t: 'beat' }), false);
-    timers.push(setTimeout(beat, PROOF_MS));
+    stream.begun = () => timers.push(setTimeout(beat, PROOF_MS));
     if (this.query.has('for'))
       timers.push(setTimeout(() => stream.complete(), Number(this.query.get('for'))));
     session.message(jsonCodec.encode(resumed(hello!, cursors ?? {})), false);
