@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Gateway } from '../src/gateway.ts';
 import { CloseCodes } from '../src/protocol/close-codes.ts';
@@ -226,5 +229,33 @@ describe('a stream of server-sent events', () => {
       (await Stream.open(gateway, 'watch=order:o', { ...(await bearer()), ...other })).response.status,
     ).toBe(403);
     expect((await fetch(`${gateway.url}/v1/stream`, { method: 'OPTIONS', headers: other })).status).toBe(403);
+  });
+
+  it('says a beat some time after its welcome, however long the token took to be checked', async () => {
+    const pair = await generateKeyPair('ES256', { extractable: true });
+    const keys = [{ ...(await exportJWK(pair.publicKey)), kid: 'k', alg: 'ES256' }];
+    const issuer = createServer((_, response) => {
+      // Longer than the beat of a quick welcome would be away.
+      setTimeout(
+        () => response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys })),
+        400,
+      );
+    });
+    await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
+    const { port } = issuer.address() as AddressInfo;
+    const slow = await testGateway({ AUTH_JWKS_URL: `http://127.0.0.1:${port}/jwks.json` });
+    const jwt = await new SignJWT({ role: 'customer' })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .setSubject('ann')
+      .setIssuedAt()
+      .setExpirationTime('1h')
+      .sign(pair.privateKey);
+    const stream = await Stream.open(slow, 'watch=order:none', { authorization: `Bearer ${jwt}` });
+    const { now } = await stream.next('welcome');
+    const beat = await stream.next('beat');
+    expect(beat.now - now).toBeGreaterThan(200);
+    await stream.close();
+    await slow.stop();
+    issuer.close();
   });
 });
