@@ -16,6 +16,8 @@ export const HEALTHY_MS = 2000;
 export const PROBE_MS = 3000;
 /** A timer waits no longer, ms: setTimeout takes some 24 days. */
 export const LONGEST_MS = 2e9;
+/** What comes in one go is one frame of pings, or one request, ms. */
+export const GATHER_MS = 20;
 
 // ---- what is watched ----
 
@@ -48,7 +50,5 @@ export const SAVE_MS = 1000;
 
 /** What nobody uses any more is kept for so long, ms: whoever comes next, or again, finds it going. */
 export const LINGER_MS = 250;
-/** What the app asks for in one go is one request, ms. */
-export const GATHER_MS = 20;
 /** What comes within this is the beginning of a stream, ms: the gateway's next word follows 250 ms after it. */
 export const BEGINNING_MS = 100;

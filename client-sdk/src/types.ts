@@ -318,7 +318,7 @@ export interface RiderOptions {
 }
 
 export interface Rider extends Disposable {
-  /** Never throws, never blocks. `skipped`: faster than the pace, not kept. */
+  /** Never throws, never blocks. `queued`: it goes with others that come in the same 20 ms, or with the next link. `skipped`: faster than the pace, not kept. */
   push(ping: Ping): 'sent' | 'queued' | 'skipped';
   readonly pace: Pace;
   /** Pings not yet acknowledged, sent or not. */
