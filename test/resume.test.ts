@@ -399,6 +399,8 @@ describe('an order channel', () => {
     expect([watcher.resets, watcher.status]).toEqual([['lost'], 'assigned']);
     const late = await watch(new Watcher(cursor));
     expect(late.resets).toEqual(['lost']);
+    const first = await watch(new Watcher());
+    expect([first.resets, first.missed, first.status]).toEqual([['lost'], undefined, 'assigned']);
     later(1000);
     await watch(new Watcher({ ...cursor, id: 'phantom' })); // makes the node read again
     expect(watcher.resets).toEqual(['lost']);

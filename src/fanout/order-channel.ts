@@ -100,7 +100,7 @@ export class OrderChannel implements Channel {
     const extra = {
       cursor: this.log.cursor!,
       order: viewOf(order, audience),
-      ...(reset === undefined ? {} : resetSince(options.since!.offset, this.log.cursor!, reset)),
+      ...(reset === undefined ? {} : resetSince(options.since?.offset, this.log.cursor!, reset)),
       ...(reset === undefined && missed !== undefined && missed.entries.length > 0
         ? { events: missed.entries.map((fact) => toEvent(fact, audience)) }
         : {}),
@@ -293,11 +293,15 @@ function toEvent({ offset, id, prev, at, type, order }: Fact, audience: Audience
   return { offset, id, prev, at, type, order: viewOf(order, audience) };
 }
 
-/** What a `watching` says of a reset: how many events were missed, where the old cursor and the new one are of one log. */
+/**
+ * What a `watching` says of a reset: how many events were missed, where the old cursor and the new one are of one log.
+ * @param offset of the old cursor; undefined: there is none, as for who comes first to an order that is lost
+ */
 function resetSince(
-  offset: number,
+  offset: number | undefined,
   { offset: now }: Cursor,
   reset: ResetReason,
 ): Partial<GatewayMessages['watching']> {
-  return reset === 'trimmed' || reset === 'limit' ? { reset, missed: now - offset } : { reset };
+  const counted = offset !== undefined && (reset === 'trimmed' || reset === 'limit');
+  return counted ? { reset, missed: now - offset } : { reset };
 }
